@@ -1,0 +1,1 @@
+//! A Kafka consumer group that shares partitions through ZooKeeper.

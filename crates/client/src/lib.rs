@@ -1,0 +1,1 @@
+//! Broker connections, cluster metadata and the fetch path of divvy.

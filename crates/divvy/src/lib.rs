@@ -1,0 +1,1 @@
+//! Shares the partitions of Kafka topics out among consumers through ZooKeeper.

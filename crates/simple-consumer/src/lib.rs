@@ -1,0 +1,1 @@
+//! A Kafka consumer that owns every partition of its topics, or those that it is given.

@@ -1,0 +1,1 @@
+//! Starts real ZooKeeper and Kafka for the tests.
