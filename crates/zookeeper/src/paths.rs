@@ -1,0 +1,163 @@
+//! Where Kafka and its consumer groups keep their nodes, relative to the chroot.
+//!
+//! The functions only join names. Check names of topics and groups that come from outside with [`validate_topic`] and
+//! [`validate_group`] first; names with other characters are refused by ZooKeeper or would end up elsewhere.
+
+use crate::error::{Error, Result};
+
+#[cfg(test)]
+mod tests;
+
+/// The parent of the brokers' registrations.
+pub const BROKER_IDS: &str = "/brokers/ids";
+/// The parent of the topics.
+pub const TOPICS: &str = "/brokers/topics";
+/// The parent of the topics' settings.
+pub const TOPIC_CONFIGS: &str = "/config/topics";
+/// The parent of the consumer groups.
+pub const CONSUMERS: &str = "/consumers";
+/// The longest topic or group name. Kafka 0.8.2 allows a topic 255 characters, later versions 249.
+pub const MAX_NAME_LEN: usize = 255;
+
+/// The registration of a broker.
+pub fn broker_id(broker: i32) -> String {
+    format!("{BROKER_IDS}/{broker}")
+}
+
+/// The node with a topic's partitions and replicas.
+pub fn topic(topic: &str) -> String {
+    format!("{TOPICS}/{topic}")
+}
+
+/// The node with a topic's settings.
+pub fn topic_config(topic: &str) -> String {
+    format!("{TOPIC_CONFIGS}/{topic}")
+}
+
+/// The node with the leader and the in-sync replicas of a partition.
+pub fn partition_state(topic: &str, partition: i32) -> String {
+    format!("{TOPICS}/{topic}/partitions/{partition}/state")
+}
+
+/// The parent of a group's registrations.
+pub fn group_ids(group: &str) -> String {
+    format!("{CONSUMERS}/{group}/ids")
+}
+
+/// The registration of a group's member.
+pub fn group_id(group: &str, consumer_id: &str) -> String {
+    format!("{CONSUMERS}/{group}/ids/{consumer_id}")
+}
+
+/// The parent of the topics of which a group's members own partitions.
+pub fn group_owners(group: &str) -> String {
+    format!("{CONSUMERS}/{group}/owners")
+}
+
+/// The parent of a group's owner nodes for one topic.
+pub fn topic_owners(group: &str, topic: &str) -> String {
+    format!("{CONSUMERS}/{group}/owners/{topic}")
+}
+
+/// The node of the member that owns a partition.
+pub fn owner(group: &str, topic: &str, partition: i32) -> String {
+    format!("{CONSUMERS}/{group}/owners/{topic}/{partition}")
+}
+
+/// The parent of the topics of which a group has stored offsets.
+pub fn group_offsets(group: &str) -> String {
+    format!("{CONSUMERS}/{group}/offsets")
+}
+
+/// The parent of a group's stored offsets for one topic.
+pub fn topic_offsets(group: &str, topic: &str) -> String {
+    format!("{CONSUMERS}/{group}/offsets/{topic}")
+}
+
+/// The stored offset of a partition.
+pub fn offset(group: &str, topic: &str, partition: i32) -> String {
+    format!("{CONSUMERS}/{group}/offsets/{topic}/{partition}")
+}
+
+/// The id under which a member registers: `<group>_<hostname>-<milliseconds>-<8 hex digits>`, as Java makes it.
+///
+/// Characters of the host name other than ASCII letters, digits, `.`, `_` and `-` become `-`, so that ids sort for every member
+/// as they do for Java.
+pub fn consumer_id(group: &str, hostname: &str, time_ms: u64, random: u32) -> String {
+    let hostname: String = hostname
+        .chars()
+        .map(|c| if is_legal(c) { c } else { '-' })
+        .collect();
+    format!("{group}_{hostname}-{time_ms}-{random:08x}")
+}
+
+/// The thread id of a member's stream, which is also the text of its owner nodes: `<consumer id>-<stream>`.
+pub fn thread_id(consumer_id: &str, stream: u32) -> String {
+    format!("{consumer_id}-{stream}")
+}
+
+/// Checks a topic's name: `[a-zA-Z0-9._-]`, 1 to [`MAX_NAME_LEN`] characters, neither `.` nor `..`.
+///
+/// # Errors
+/// [`Error::Name`].
+pub fn validate_topic(topic: &str) -> Result<()> {
+    validate_name("topic", topic)
+}
+
+/// Checks a group's name, by the same rule as a topic's.
+///
+/// # Errors
+/// [`Error::Name`].
+pub fn validate_group(group: &str) -> Result<()> {
+    validate_name("group", group)
+}
+
+fn validate_name(kind: &'static str, name: &str) -> Result<()> {
+    let why = if name.is_empty() {
+        "is empty"
+    } else if name.len() > MAX_NAME_LEN {
+        "is longer than 255 characters"
+    } else if name == "." || name == ".." {
+        "is a relative path"
+    } else if !name.chars().all(is_legal) {
+        "has characters other than letters, digits, `.`, `_` and `-`"
+    } else {
+        return Ok(());
+    };
+    Err(Error::Name {
+        kind,
+        name: name.chars().take(MAX_NAME_LEN).collect(),
+        why,
+    })
+}
+
+fn is_legal(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')
+}
+
+/// Checks an absolute path by ZooKeeper's rules; the error completes the sentence "the path …".
+pub(crate) fn validate(path: &str) -> Result<(), &'static str> {
+    if path == "/" {
+        return Ok(());
+    }
+    let Some(names) = path.strip_prefix('/') else {
+        return Err("does not start with a slash");
+    };
+    for name in names.split('/') {
+        match name {
+            "" => return Err("has an empty name or ends with a slash"),
+            "." | ".." => return Err("is relative"),
+            _ if name.chars().any(char::is_control) => return Err("has control characters"),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The parent of a path; `None` for the root and its children, which need none.
+pub(crate) fn parent(path: &str) -> Option<&str> {
+    match path.rfind('/') {
+        None | Some(0) => None,
+        Some(slash) => Some(&path[..slash]),
+    }
+}

@@ -1,0 +1,59 @@
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::{oneshot, watch};
+use tokio::time::timeout;
+
+/// The thread on which sessions run.
+///
+/// It lives as long as a handle or a session refers to it, and then until the servers have confirmed that the sessions are
+/// closed, so that dropping everything frees the ephemeral nodes too.
+pub(crate) struct Thread {
+    handle: Handle,
+    open: watch::Sender<usize>,
+    _alive: oneshot::Sender<()>,
+}
+
+/// Keeps the thread for as long as a session has work to do on it.
+pub(crate) struct Busy(watch::Sender<usize>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.send_modify(|open| *open = open.saturating_sub(1));
+    }
+}
+
+impl Thread {
+    /// Starts the thread. Once nothing refers to it, it waits at most `grace` for sessions to end.
+    pub(crate) fn start(grace: Duration) -> io::Result<Arc<Self>> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let handle = runtime.handle().clone();
+        let (alive, dead) = oneshot::channel::<()>();
+        let (open, mut sessions) = watch::channel(0_usize);
+        std::thread::Builder::new()
+            .name("divvy-zookeeper".to_owned())
+            .spawn(move || {
+                runtime.block_on(async move {
+                    // Nothing is ever sent: the sender is dropped with the last reference.
+                    let _ = dead.await;
+                    let _ = timeout(grace, sessions.wait_for(|open| *open == 0)).await;
+                });
+            })?;
+        Ok(Arc::new(Self {
+            handle,
+            open,
+            _alive: alive,
+        }))
+    }
+
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    pub(crate) fn busy(&self) -> Busy {
+        self.open.send_modify(|open| *open += 1);
+        Busy(self.open.clone())
+    }
+}

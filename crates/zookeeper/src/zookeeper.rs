@@ -1,0 +1,147 @@
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared};
+use tokio::runtime::Handle;
+
+use crate::config::Config;
+use crate::connect;
+use crate::error::{Error, Result};
+use crate::session::Session;
+use crate::thread::Thread;
+
+/// A long-lived handle for a ZooKeeper ensemble.
+///
+/// Cheap to clone; all clones share one session at a time, and the thread `divvy-zookeeper` on which it runs.
+#[derive(Clone)]
+pub struct ZooKeeper {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: Arc<Config>,
+    thread: Arc<Thread>,
+    current: Mutex<Current>,
+}
+
+type Attempt = Shared<BoxFuture<'static, Result<Session>>>;
+
+#[derive(Default)]
+enum Current {
+    #[default]
+    None,
+    /// Opening a session, or the session that was opened. It runs on the session's thread whether it is polled or not.
+    Attempt(Attempt),
+}
+
+impl ZooKeeper {
+    /// Checks the configuration and starts the thread. Nothing is connected.
+    ///
+    /// # Errors
+    /// [`Error::Config`], and [`Error::Thread`] where the system gives no thread.
+    pub fn new(config: Config) -> Result<Self> {
+        config.validate()?;
+        let thread = Thread::start(config.request_timeout)
+            .map_err(|error| Error::Thread(Arc::new(error)))?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                config: Arc::new(config),
+                thread,
+                current: Mutex::default(),
+            }),
+        })
+    }
+
+    /// The configuration that this handle was made with.
+    pub fn config(&self) -> &Config {
+        &self.inner.config
+    }
+
+    /// The runtime of the ZooKeeper thread, for tasks that must run whatever the application's runtime is doing. It has one
+    /// thread: a task that blocks it costs the session. Tasks are dropped once the last handle and session are.
+    pub fn runtime(&self) -> Handle {
+        self.inner.thread.handle().clone()
+    }
+
+    /// The live session; a new one if there is none yet or the last one is over. Concurrent callers share one attempt, which
+    /// goes on if they give up.
+    ///
+    /// # Errors
+    /// [`Error::CannotConnect`] after [`Config::connect_timeout`], [`Error::NoChroot`], [`Error::AuthFailed`].
+    pub async fn session(&self) -> Result<Session> {
+        loop {
+            let session = self.attempt().await?;
+            // It may have ended before anybody asked what became of the attempt.
+            if !session.is_over() {
+                return Ok(session);
+            }
+        }
+    }
+
+    /// Closes the live session, if there is one, as [`Session::close`] does.
+    ///
+    /// # Errors
+    /// Those of [`Session::close`].
+    pub async fn close(&self) -> Result<()> {
+        let last = std::mem::take(&mut *self.lock());
+        match last {
+            Current::Attempt(attempt) => match attempt.await {
+                Ok(session) => session.close().await,
+                Err(_) => Ok(()),
+            },
+            Current::None => Ok(()),
+        }
+    }
+
+    fn attempt(&self) -> Attempt {
+        let mut current = self.lock();
+        if let Current::Attempt(attempt) = &*current {
+            let usable = match attempt.peek() {
+                None => true,
+                Some(Ok(session)) => !session.is_over(),
+                Some(Err(_)) => false,
+            };
+            if usable {
+                return attempt.clone();
+            }
+        }
+        let attempt = self.open();
+        *current = Current::Attempt(attempt.clone());
+        attempt
+    }
+
+    fn open(&self) -> Attempt {
+        let thread = &self.inner.thread;
+        let opening = connect::open(self.inner.config.clone(), thread.clone());
+        let opening = thread.handle().spawn(Box::pin(opening));
+        let servers = self.inner.config.connect.clone();
+        opening
+            .map(move |opened| match opened {
+                Ok(result) => result,
+                Err(died) => Err(Error::Unexpected {
+                    operation: "connect to",
+                    path: servers,
+                    why: died.to_string(),
+                }),
+            })
+            .boxed()
+            .shared()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Current> {
+        // Nothing that could panic is done under the lock.
+        self.inner
+            .current
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for ZooKeeper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ZooKeeper")
+            .field("config", &self.inner.config)
+            .finish_non_exhaustive()
+    }
+}
