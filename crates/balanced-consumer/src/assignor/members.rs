@@ -31,6 +31,11 @@ impl ConsumerThreadId {
             thread,
         }
     }
+
+    /// What Java compares.
+    fn utf16(&self) -> Vec<u16> {
+        self.to_string().encode_utf16().collect()
+    }
 }
 
 impl fmt::Display for ConsumerThreadId {
@@ -41,9 +46,7 @@ impl fmt::Display for ConsumerThreadId {
 
 impl Ord for ConsumerThreadId {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.to_string()
-            .encode_utf16()
-            .cmp(other.to_string().encode_utf16())
+        self.utf16().cmp(&other.utf16())
     }
 }
 
@@ -122,7 +125,7 @@ impl GroupMembers {
             .iter()
             .flat_map(|(id, s)| (0..streams(s)).map(|n| ConsumerThreadId::new(id.clone(), n)))
             .collect();
-        threads.sort_by_cached_key(|thread| thread.to_string().encode_utf16().collect::<Vec<_>>());
+        threads.sort_by_cached_key(ConsumerThreadId::utf16);
         Ok(threads)
     }
 }
