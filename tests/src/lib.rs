@@ -1,1 +1,46 @@
-//! Starts real ZooKeeper and Kafka for the tests.
+//! Starts real ZooKeeper and Kafka for the tests, and the `divvy` program beside them.
+//!
+//! Everything that a live test needs is here, and only here:
+//!
+//! - [`Cluster`]: ZooKeeper servers and Kafka brokers of a chosen [`KafkaVersion`], as JVMs on free
+//!   loopback ports, from the [`Jars`] that Maven resolves. They are started by the very scripts that the
+//!   images in `docker/` use.
+//! - [`Divvy`] and [`Process`]: programs whose lines of output are kept with the time of their arrival.
+//! - [`Proxy`]: a TCP proxy that cuts, refuses, freezes and swallows.
+//! - [`wait_for`] and [`wait_some`]: the one place that sleeps. Tests wait for a condition, with a deadline.
+//! - [`scale`]: the short figures of a test or its full ones.
+//!
+//! Nothing stays behind, however the test process ends: see [`warden`].
+//!
+//! The crate does not speak Kafka's protocol through divvy's own crates: what it asks a broker, it asks with
+//! a few bytes of its own, so that a test's view of a cluster never rests on what the test examines.
+//!
+//! ```no_run
+//! use divvy_tests::{Cluster, KafkaVersion};
+//!
+//! # fn main() -> anyhow::Result<()> {
+//! let cluster = Cluster::builder().kafka(KafkaVersion::V0_8_2_2).brokers(3).start()?;
+//! cluster.create_topic("numbers", 8, 3)?;
+//! cluster.brokers()[1].kill();
+//! println!("zookeeper={} bootstrap={}", cluster.zookeeper_connect(), cluster.bootstrap());
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod cluster;
+pub mod divvy;
+pub mod jars;
+pub mod metadata;
+pub mod paths;
+pub mod ports;
+pub mod process;
+pub mod proxy;
+pub mod wait;
+pub mod warden;
+
+pub use crate::cluster::{Cluster, ClusterBuilder, JavaConsumer, Node};
+pub use crate::divvy::{Divvy, DivvyCommand, Event};
+pub use crate::jars::{Jars, KafkaVersion};
+pub use crate::process::{Captured, Line, Process};
+pub use crate::proxy::{Proxy, ProxyMode};
+pub use crate::wait::{is_long, scale, unique, wait_for, wait_some};

@@ -1,0 +1,287 @@
+//! Starting a cluster.
+
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicUsize;
+
+use anyhow::{Result, ensure};
+
+use super::node::Role;
+use super::{Cluster, Node, addresses};
+use crate::jars::{Jars, KafkaVersion};
+use crate::ports::PortLease;
+use crate::{paths, warden};
+
+/// What makes a JVM start fast and stay small; these brokers do little.
+const JAVA_OPTS: &str = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto -XX:-UsePerfData";
+/// How often a cluster is started anew because a port was taken by somebody who does not lock his.
+const ATTEMPTS: usize = 3;
+
+/// What a cluster shall be like. Made by [`Cluster::builder`].
+#[derive(Clone, Debug)]
+pub struct ClusterBuilder {
+    version: KafkaVersion,
+    brokers: usize,
+    zookeepers: usize,
+    tick_ms: u32,
+    chroot: String,
+    properties: Vec<(String, String)>,
+}
+
+impl Default for ClusterBuilder {
+    fn default() -> Self {
+        ClusterBuilder {
+            version: KafkaVersion::V0_8_2_2,
+            brokers: 1,
+            zookeepers: 1,
+            tick_ms: 500,
+            chroot: String::new(),
+            properties: Vec::new(),
+        }
+    }
+}
+
+impl ClusterBuilder {
+    /// Kafka's version. Default: 0.8.2.2.
+    pub fn kafka(mut self, version: KafkaVersion) -> Self {
+        self.version = version;
+        self
+    }
+
+    /// How many brokers, with the ids from 0 on. Default: 1.
+    pub fn brokers(mut self, brokers: usize) -> Self {
+        self.brokers = brokers;
+        self
+    }
+
+    /// How many ZooKeeper servers; more than one form an ensemble. Default: 1.
+    pub fn zookeepers(mut self, zookeepers: usize) -> Self {
+        self.zookeepers = zookeepers;
+        self
+    }
+
+    /// ZooKeeper's `tickTime` in ms. Sessions last from 2 to 20 ticks. Default: 500.
+    pub fn tick_ms(mut self, tick_ms: u32) -> Self {
+        self.tick_ms = tick_ms;
+        self
+    }
+
+    /// Where below ZooKeeper's root Kafka keeps its nodes, such as `/kafka`. Default: the root itself.
+    pub fn chroot(mut self, chroot: impl Into<String>) -> Self {
+        self.chroot = chroot.into();
+        self
+    }
+
+    /// A property of every broker. It wins over what the harness sets.
+    pub fn property(mut self, key: impl Into<String>, value: impl ToString) -> Self {
+        self.properties.push((key.into(), value.to_string()));
+        self
+    }
+
+    /// Starts the cluster, and returns when every broker serves and knows all others.
+    ///
+    /// # Errors
+    ///
+    /// When the jars cannot be had, or a node does not serve in time; the error shows the end of its log.
+    pub fn start(self) -> Result<Cluster> {
+        ensure!(
+            self.brokers > 0 && self.zookeepers > 0,
+            "a cluster needs a broker and a ZooKeeper server"
+        );
+        ensure!(
+            self.chroot.is_empty() || self.chroot.starts_with('/'),
+            "a chroot begins with a slash"
+        );
+        let jars = Jars::resolve(self.version)?;
+        let mut attempt = 1;
+        loop {
+            let cluster = self.lay_out(jars.clone())?;
+            match start_nodes(&cluster) {
+                Ok(()) => return Ok(cluster),
+                Err(_) if attempt < ATTEMPTS && port_was_taken(&cluster) => attempt += 1,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn lay_out(&self, jars: Jars) -> Result<Cluster> {
+        let directory = warden::temporary_directory()?;
+        let zookeepers = self.zookeeper_nodes(directory.path(), &jars)?;
+        let connect = addresses(&zookeepers) + &self.chroot;
+        let brokers = (0..self.brokers)
+            .map(|id| self.broker_node(id, directory.path(), &jars, &connect, &zookeepers))
+            .collect::<Result<_>>()?;
+        Ok(Cluster {
+            version: self.version,
+            jars,
+            chroot: self.chroot.clone(),
+            brokers,
+            zookeepers,
+            directory,
+        })
+    }
+
+    fn zookeeper_nodes(&self, directory: &Path, jars: &Jars) -> Result<Vec<Node>> {
+        let mut quorum_ports = Vec::new();
+        for _ in 0..self.zookeepers {
+            quorum_ports.push([PortLease::new()?, PortLease::new()?]);
+        }
+        let servers: Vec<String> = (1..)
+            .zip(&quorum_ports)
+            .map(|(id, [follow, elect])| {
+                format!("{id}=127.0.0.1:{}:{}", follow.port(), elect.port())
+            })
+            .collect();
+        let servers = servers.join(" ");
+        (1..)
+            .zip(quorum_ports)
+            .map(|(id, ports)| self.zookeeper_node(id, directory, jars, &servers, ports))
+            .collect()
+    }
+
+    fn zookeeper_node(
+        &self,
+        id: usize,
+        directory: &Path,
+        jars: &Jars,
+        servers: &str,
+        ports: [PortLease; 2],
+    ) -> Result<Node> {
+        let port = PortLease::new()?;
+        let data = directory.join(format!("zookeeper-{id}"));
+        // Nothing here has to survive a power failure, and waiting for the disk would dominate every test.
+        let options = format!("{JAVA_OPTS} -Dzookeeper.forceSync=no");
+        let mut environment = environment(jars, &data, "128m", options);
+        environment.extend([
+            ("CLIENT_PORT", port.port().to_string()),
+            ("CLIENT_ADDRESS", "127.0.0.1".to_owned()),
+            ("TICK_TIME", self.tick_ms.to_string()),
+        ]);
+        if self.zookeepers > 1 {
+            environment.extend([("MYID", id.to_string()), ("SERVERS", servers.to_owned())]);
+        }
+        Ok(Node {
+            name: format!("ZooKeeper server {id}"),
+            role: Role::ZooKeeper,
+            port,
+            _ports: ports.into(),
+            script: paths::docker("bin/start-zookeeper.sh"),
+            environment,
+            log: directory.join(format!("zookeeper-{id}.log")),
+            log_start: AtomicUsize::new(0),
+            process: Mutex::new(None),
+        })
+    }
+
+    fn broker_node(
+        &self,
+        id: usize,
+        directory: &Path,
+        jars: &Jars,
+        connect: &str,
+        zookeepers: &[Node],
+    ) -> Result<Node> {
+        let port = PortLease::new()?;
+        let data = directory.join(format!("broker-{id}"));
+        // Compression libraries unpack their native parts there.
+        let options = format!("{JAVA_OPTS} -Djava.io.tmpdir={}", directory.display());
+        let mut environment = environment(jars, &data, "384m", options);
+        environment.extend([
+            ("BROKER_ID", id.to_string()),
+            ("PORT", port.port().to_string()),
+            ("HOST", "127.0.0.1".to_owned()),
+            ("ADVERTISED_HOST", "127.0.0.1".to_owned()),
+            ("ZOOKEEPER_CONNECT", connect.to_owned()),
+            ("KAFKA_PROPERTIES", self.broker_properties()),
+        ]);
+        Ok(Node {
+            name: format!("broker {id}"),
+            role: Role::Broker {
+                registration: format!("{}/brokers/ids/{id}", self.chroot),
+                zookeepers: zookeepers.iter().map(Node::address).collect(),
+            },
+            port,
+            _ports: Vec::new(),
+            script: paths::docker("bin/start-kafka.sh"),
+            environment,
+            log: directory.join(format!("broker-{id}.log")),
+            log_start: AtomicUsize::new(0),
+            process: Mutex::new(None),
+        })
+    }
+
+    fn broker_properties(&self) -> String {
+        let replicas = self.brokers.min(3).to_string();
+        let defaults = [
+            // A killed broker is noticed after this time, so short sessions make quick tests; but a broker that
+            // has to wait for a processor must not be given up.
+            ("zookeeper.session.timeout.ms", "4000"),
+            ("num.partitions", "1"),
+            ("offsets.topic.num.partitions", "4"),
+            ("offsets.topic.replication.factor", &replicas),
+            // Each thread and buffer multiplies with the clusters that run at the same time.
+            ("num.network.threads", "2"),
+            ("num.io.threads", "4"),
+            ("background.threads", "2"),
+            ("log.cleaner.dedupe.buffer.size", "8388608"),
+        ];
+        // Later brokers only; earlier ones would say that they do not know them.
+        let newer = [
+            ("group.initial.rebalance.delay.ms", "0"),
+            ("transaction.state.log.replication.factor", "1"),
+            ("transaction.state.log.min.isr", "1"),
+            ("transaction.state.log.num.partitions", "1"),
+        ];
+        let newer = if self.version >= KafkaVersion::V0_11_0_3 {
+            newer.as_slice()
+        } else {
+            &[]
+        };
+        let own = self
+            .properties
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()));
+        let lines: Vec<String> = defaults
+            .into_iter()
+            .chain(newer.iter().copied())
+            .chain(own)
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect();
+        lines.join("\n")
+    }
+}
+
+fn environment(
+    jars: &Jars,
+    data: &Path,
+    heap: &str,
+    options: String,
+) -> Vec<(&'static str, String)> {
+    vec![
+        ("JARS", jars.directory().display().to_string()),
+        ("DATA_DIR", data.display().to_string()),
+        ("HEAP", heap.to_owned()),
+        ("JAVA_OPTS", options),
+    ]
+}
+
+/// Starts the servers side by side, then the brokers: neither an ensemble nor a cluster needs an order within.
+fn start_nodes(cluster: &Cluster) -> Result<()> {
+    for nodes in [&cluster.zookeepers, &cluster.brokers] {
+        for node in nodes {
+            node.spawn()?;
+        }
+        for node in nodes {
+            node.wait_until_serving()?;
+        }
+    }
+    cluster.wait_until_settled("every broker to know all others", |_| true)
+}
+
+fn port_was_taken(cluster: &Cluster) -> bool {
+    cluster
+        .zookeepers
+        .iter()
+        .chain(&cluster.brokers)
+        .any(|node| node.log().contains("Address already in use"))
+}

@@ -1,0 +1,262 @@
+//! One JVM of a cluster: a ZooKeeper server or a broker.
+
+use std::fmt::{self, Display};
+use std::fs::{self, File};
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use rustix::process::Signal;
+
+use crate::metadata;
+use crate::ports::PortLease;
+use crate::process::GuardedChild;
+use crate::{wait_for, wait_some};
+
+/// How long a JVM may take until it serves, on a machine that is busy with other tests.
+const START_PATIENCE: Duration = Duration::from_secs(90);
+/// How long a broker may take to hand its leaderships over and stop.
+const TERM_PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a node is, and how to tell that it serves.
+#[derive(Debug)]
+pub(crate) enum Role {
+    ZooKeeper,
+    Broker {
+        /// The node by which it registers itself, chroot included.
+        registration: String,
+        zookeepers: Vec<SocketAddr>,
+    },
+}
+
+/// A ZooKeeper server or a Kafka broker, in a JVM of its own.
+///
+/// Its methods take `&self`, so that a test can strike a node while other threads use the cluster.
+#[derive(Debug)]
+pub struct Node {
+    pub(crate) name: String,
+    pub(crate) role: Role,
+    pub(crate) port: PortLease,
+    /// Further ports that nobody else may take (those of an ensemble's servers among themselves).
+    pub(crate) _ports: Vec<PortLease>,
+    pub(crate) script: PathBuf,
+    pub(crate) environment: Vec<(&'static str, String)>,
+    pub(crate) log: PathBuf,
+    /// Where the log of the current run begins.
+    pub(crate) log_start: AtomicUsize,
+    pub(crate) process: Mutex<Option<GuardedChild>>,
+}
+
+impl Node {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.port.address()
+    }
+
+    /// The JVM's process id, while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.process().as_ref().map(GuardedChild::pid)
+    }
+
+    /// Whether its JVM runs, or is stopped by a signal.
+    pub fn is_running(&self) -> bool {
+        self.process()
+            .as_mut()
+            .is_some_and(|child| child.try_wait().is_none())
+    }
+
+    /// Starts it and waits until it serves. A broker whose earlier run is still registered in ZooKeeper
+    /// waits for the end of that session first, because brokers from 0.9 on refuse to start before.
+    ///
+    /// # Errors
+    ///
+    /// When it runs already, ends, or does not serve in time; the error shows the end of its log.
+    pub fn start(&self) -> Result<()> {
+        if let Role::Broker { registration, .. } = &self.role {
+            let what = format!("the old registration of {self} to end");
+            wait_for(START_PATIENCE, &what, || !self.is_registered(registration))?;
+        }
+        self.spawn()?;
+        self.wait_until_serving()
+    }
+
+    /// Kills it (SIGKILL). One that has ended already is none the worse.
+    pub fn kill(&self) {
+        if let Some(mut child) = self.process().take() {
+            child.kill();
+        }
+    }
+
+    /// Asks it to stop (SIGTERM) and waits for its end. A broker hands its partitions over first.
+    ///
+    /// # Errors
+    ///
+    /// When it does not run, or does not end in time.
+    pub fn term(&self) -> Result<()> {
+        self.signal(Signal::TERM)?;
+        wait_for(TERM_PATIENCE, &format!("{self} to end"), || {
+            !self.is_running()
+        })?;
+        self.kill();
+        Ok(())
+    }
+
+    /// Stops it in its tracks (SIGSTOP): its connections stay open and nothing answers.
+    ///
+    /// # Errors
+    ///
+    /// When it does not run.
+    pub fn stop(&self) -> Result<()> {
+        self.signal(Signal::STOP)
+    }
+
+    /// Lets it go on after [`stop`](Node::stop) (SIGCONT).
+    ///
+    /// # Errors
+    ///
+    /// When it does not run.
+    pub fn cont(&self) -> Result<()> {
+        self.signal(Signal::CONT)
+    }
+
+    /// Kills it and starts it anew, on the same port and data.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Node::start).
+    pub fn restart(&self) -> Result<()> {
+        self.kill();
+        self.start()
+    }
+
+    /// Its log since the cluster was started, over all runs.
+    pub fn log(&self) -> String {
+        // A log that cannot be read is an empty one: this is for looking at.
+        fs::read(&self.log)
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .unwrap_or_default()
+    }
+
+    /// The last `count` lines of its log.
+    pub fn log_tail(&self, count: usize) -> String {
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(count)..].join("\n")
+    }
+
+    /// Starts the JVM and does not wait for it to serve.
+    pub(crate) fn spawn(&self) -> Result<()> {
+        let mut process = self.process();
+        if process
+            .as_mut()
+            .is_some_and(|child| child.try_wait().is_none())
+        {
+            bail!("{self} runs already");
+        }
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(&self.log)
+            .with_context(|| format!("cannot open {}", self.log.display()))?;
+        self.log_start.store(self.log().len(), Ordering::Relaxed);
+        let mut command = Command::new(&self.script);
+        command
+            .envs(self.environment.iter().map(|(key, value)| (key, value)))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log);
+        *process = Some(GuardedChild::spawn(&self.name, &mut command)?);
+        Ok(())
+    }
+
+    /// Waits until it serves, or has ended.
+    pub(crate) fn wait_until_serving(&self) -> Result<()> {
+        let serving = wait_some(START_PATIENCE, &format!("{self} to serve"), || {
+            if self.is_serving() {
+                Some(true)
+            } else {
+                (!self.is_running()).then_some(false)
+            }
+        });
+        match serving {
+            Ok(true) => Ok(()),
+            Ok(false) => bail!(
+                "{self} has ended; its log ends with:\n{}",
+                self.log_tail(20)
+            ),
+            Err(error) => Err(error.context(format!(
+                "{self} does not serve; its log ends with:\n{}",
+                self.log_tail(20)
+            ))),
+        }
+    }
+
+    fn is_serving(&self) -> bool {
+        match &self.role {
+            // A server without a quorum answers, but has no mode.
+            Role::ZooKeeper => four_letter_word(self.address(), "srvr")
+                .is_ok_and(|answer| answer.contains("Mode: ")),
+            // The registration alone may be that of an earlier run.
+            Role::Broker { registration, .. } => {
+                self.log_of_this_run()
+                    .contains("started (kafka.server.KafkaServer)")
+                    && self.is_registered(registration)
+                    && metadata::fetch(self.address()).is_ok()
+            }
+        }
+    }
+
+    fn is_registered(&self, registration: &str) -> bool {
+        let Role::Broker { zookeepers, .. } = &self.role else {
+            return false;
+        };
+        zookeepers.iter().any(|server| {
+            four_letter_word(*server, "dump")
+                .is_ok_and(|dump| dump.lines().any(|line| line.trim() == registration))
+        })
+    }
+
+    fn log_of_this_run(&self) -> String {
+        self.log()
+            .get(self.log_start.load(Ordering::Relaxed)..)
+            .unwrap_or_default()
+            .to_owned()
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
+        match self.process().as_mut() {
+            Some(child) => child.signal(signal),
+            None => bail!("{self} does not run"),
+        }
+    }
+
+    fn process(&self) -> MutexGuard<'_, Option<GuardedChild>> {
+        self.process.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Display for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}", self.name, self.address())
+    }
+}
+
+/// Asks a ZooKeeper server one of its administrator's questions, such as `ruok`, `srvr` or `dump`.
+///
+/// # Errors
+///
+/// When the server cannot be reached or does not answer within a few seconds.
+pub fn four_letter_word(server: SocketAddr, word: &str) -> Result<String> {
+    let patience = Duration::from_secs(3);
+    let mut stream = TcpStream::connect_timeout(&server, patience)?;
+    stream.set_read_timeout(Some(patience))?;
+    stream.write_all(word.as_bytes())?;
+    let mut answer = Vec::new();
+    stream.take(16 << 20).read_to_end(&mut answer)?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}

@@ -1,0 +1,143 @@
+//! Kafka's jars, resolved by Maven and kept.
+
+use std::fmt::{self, Display};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::str::FromStr;
+
+use anyhow::{Context as _, Result, bail};
+use rustix::fs::{FlockOperation, flock};
+
+use crate::paths;
+
+/// The versions of Kafka that the tests run against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum KafkaVersion {
+    /// With ZooKeeper 3.4.6. Message format v0.
+    V0_8_2_2,
+    /// With ZooKeeper 3.4.6. Message format v0.
+    V0_9_0_1,
+    /// With ZooKeeper 3.4.10. The first line with record batches (v2), headers and CRC-32C.
+    V0_11_0_3,
+}
+
+impl KafkaVersion {
+    /// Every version, oldest first.
+    pub const ALL: [KafkaVersion; 3] = [
+        KafkaVersion::V0_8_2_2,
+        KafkaVersion::V0_9_0_1,
+        KafkaVersion::V0_11_0_3,
+    ];
+
+    /// The version as Kafka writes it, such as `0.8.2.2`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            KafkaVersion::V0_8_2_2 => "0.8.2.2",
+            KafkaVersion::V0_9_0_1 => "0.9.0.1",
+            KafkaVersion::V0_11_0_3 => "0.11.0.3",
+        }
+    }
+}
+
+impl Display for KafkaVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for KafkaVersion {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match KafkaVersion::ALL
+            .into_iter()
+            .find(|version| version.as_str() == text)
+        {
+            Some(version) => Ok(version),
+            None => bail!(
+                "no Kafka {text} here; there are {}",
+                KafkaVersion::ALL.map(KafkaVersion::as_str).join(", ")
+            ),
+        }
+    }
+}
+
+/// The jars of one version: Kafka, its ZooKeeper, and what they need.
+///
+/// They are kept in `$DIVVY_TEST_JARS`, or else in `divvy/jars` below the user's cache directory, so that a
+/// machine resolves each version once.
+#[derive(Clone, Debug)]
+pub struct Jars {
+    directory: PathBuf,
+}
+
+impl Jars {
+    /// The jars of `version`, resolved by Maven from `docker/kafka-<version>/pom.xml` if they are not there yet.
+    ///
+    /// Processes that ask at the same time wait for one another.
+    ///
+    /// # Errors
+    ///
+    /// When Maven is missing or fails, or the cache cannot be written.
+    pub fn resolve(version: KafkaVersion) -> Result<Jars> {
+        let cache = cache_directory()?;
+        fs::create_dir_all(&cache).with_context(|| format!("cannot create {}", cache.display()))?;
+        let lock = cache.join(format!("{version}.lock"));
+        let lock =
+            File::create(&lock).with_context(|| format!("cannot create {}", lock.display()))?;
+        flock(&lock, FlockOperation::LockExclusive).context("cannot lock the cache of jars")?;
+
+        let pom = paths::docker(format!("kafka-{version}/pom.xml"));
+        let wanted = fs::read(&pom).with_context(|| format!("cannot read {}", pom.display()))?;
+        let directory = cache.join(version.as_str());
+        // The copy of the pom is written last: it says what the jars beside it were resolved from.
+        if !fs::read(directory.join("pom.xml")).is_ok_and(|resolved| resolved == wanted) {
+            resolve_into(&directory, &pom)?;
+            fs::write(directory.join("pom.xml"), &wanted)
+                .with_context(|| format!("cannot write {}", directory.display()))?;
+        }
+        Ok(Jars { directory })
+    }
+
+    /// The folder that holds the jars.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+}
+
+fn cache_directory() -> Result<PathBuf> {
+    if let Some(directory) = std::env::var_os("DIVVY_TEST_JARS") {
+        return Ok(directory.into());
+    }
+    let cache = match std::env::var_os("XDG_CACHE_HOME").filter(|directory| !directory.is_empty()) {
+        Some(cache) => cache.into(),
+        None => {
+            PathBuf::from(std::env::var_os("HOME").context("HOME is not set: set DIVVY_TEST_JARS")?)
+                .join(".cache")
+        }
+    };
+    Ok(cache.join("divvy/jars"))
+}
+
+fn resolve_into(directory: &Path, pom: &Path) -> Result<()> {
+    if directory.exists() {
+        fs::remove_dir_all(directory)
+            .with_context(|| format!("cannot remove {}", directory.display()))?;
+    }
+    let output = Command::new("mvn")
+        .args(["--quiet", "--batch-mode", "--file"])
+        .arg(pom)
+        .args(["dependency:copy-dependencies", "-DincludeScope=runtime"])
+        .arg(format!("-DoutputDirectory={}", directory.display()))
+        .output()
+        .context("cannot run mvn; is Maven installed? tests/run installs it")?;
+    if !output.status.success() {
+        bail!(
+            "Maven could not resolve {}: {}",
+            pom.display(),
+            String::from_utf8_lossy(&output.stdout)
+        );
+    }
+    Ok(())
+}

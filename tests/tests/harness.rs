@@ -1,0 +1,321 @@
+//! The harness itself: clusters start, serve, survive a killed broker, and leave nothing behind.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use divvy_tests::cluster::four_letter_word;
+use divvy_tests::ports::PortLease;
+use divvy_tests::{
+    Cluster, JavaConsumer, KafkaVersion, Process, Proxy, ProxyMode, unique, wait_for,
+};
+use rustix::process::{Pid, test_kill_process};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Kafka's own producer and high-level consumer pass a line through a cluster that has just been started.
+fn passes_lines(version: KafkaVersion) -> Result<()> {
+    let cluster = Cluster::shared(version)?;
+    let (topic, group) = (unique("lines"), unique("group"));
+    cluster.create_topic(&topic, 2, 1)?;
+    for codec in ["none", "gzip", "snappy", "lz4"] {
+        cluster.produce(&topic, codec, [format!("through {codec}")])?;
+    }
+
+    let consumer = JavaConsumer::new(&group, &topic).spawn(cluster)?;
+    consumer
+        .stdout()
+        .wait_for(PATIENCE, "the last line", |_| consumer.stdout().len() == 4)?;
+    let lines = BTreeSet::from_iter(consumer.stdout().texts());
+    assert_eq!(
+        lines,
+        BTreeSet::from(
+            [
+                "through gzip",
+                "through lz4",
+                "through none",
+                "through snappy"
+            ]
+            .map(String::from)
+        )
+    );
+    consumer.term()?;
+    consumer.wait(PATIENCE)?;
+
+    let offsets = cluster.consumer_offset_checker(&group, &topic)?;
+    assert_eq!(
+        offsets
+            .values()
+            .filter_map(|checked| checked.offset)
+            .sum::<i64>(),
+        4
+    );
+    assert!(
+        offsets
+            .values()
+            .all(|checked| checked.offset == checked.log_size && checked.owner.is_none())
+    );
+    Ok(())
+}
+
+#[test]
+fn kafka_0_8_2_2_passes_lines() -> Result<()> {
+    passes_lines(KafkaVersion::V0_8_2_2)
+}
+
+#[test]
+fn kafka_0_9_0_1_passes_lines() -> Result<()> {
+    passes_lines(KafkaVersion::V0_9_0_1)
+}
+
+#[test]
+fn kafka_0_11_0_3_starts() -> Result<()> {
+    let cluster = Cluster::shared(KafkaVersion::V0_11_0_3)?;
+    cluster.create_topic(&unique("topic"), 1, 1)
+}
+
+/// A broker is killed and comes back, on both legacy lines, behind a chroot and an ensemble.
+fn survives_a_killed_broker(version: KafkaVersion) -> Result<()> {
+    let cluster = Cluster::builder()
+        .kafka(version)
+        .brokers(3)
+        .zookeepers(3)
+        .chroot("/legacy/kafka")
+        .start()?;
+    assert!(cluster.zookeeper_connect().ends_with("/legacy/kafka"));
+    assert_eq!(cluster.zookeeper_connect().split(',').count(), 3);
+    cluster.create_topic("replicated", 3, 3)?;
+    cluster.produce("replicated", "none", 0..100)?;
+
+    let victim = &cluster.brokers()[1];
+    victim.kill();
+    assert!(!victim.is_running());
+    cluster.wait_until_settled("the others to take over", |metadata| {
+        metadata.topics["replicated"]
+            .values()
+            .all(|partition| partition.leader.is_some_and(|leader| leader != 1))
+    })?;
+    cluster.produce("replicated", "none", 100..200)?;
+
+    victim.start()?;
+    cluster.wait_until_in_sync()?;
+    let leader = cluster.zookeeper_leader()?;
+    leader.restart()?;
+    assert!(four_letter_word(leader.address(), "srvr")?.contains("Mode: "));
+
+    let consumer = JavaConsumer::new("group", "replicated").spawn(&cluster)?;
+    wait_for(PATIENCE, "all lines", || consumer.stdout().len() >= 200)?;
+    let lines = BTreeSet::from_iter(consumer.stdout().texts());
+    assert_eq!(
+        lines,
+        BTreeSet::from_iter((0..200).map(|number| number.to_string()))
+    );
+    Ok(())
+}
+
+#[test]
+fn kafka_0_8_2_2_survives_a_killed_broker() -> Result<()> {
+    survives_a_killed_broker(KafkaVersion::V0_8_2_2)
+}
+
+#[test]
+fn kafka_0_9_0_1_survives_a_killed_broker() -> Result<()> {
+    survives_a_killed_broker(KafkaVersion::V0_9_0_1)
+}
+
+#[test]
+fn partitions_are_added_and_refusals_noticed() -> Result<()> {
+    let cluster = Cluster::shared(KafkaVersion::V0_8_2_2)?;
+    let topic = unique("growing");
+    cluster.create_topic(&topic, 1, 1)?;
+    cluster.alter_partitions(&topic, 3)?;
+    assert_eq!(cluster.metadata()?.topics[&topic].len(), 3);
+    let refused = cluster.create_topic(&topic, 1, 1).expect_err("it exists");
+    assert!(format!("{refused:#}").contains("exists"), "{refused:#}");
+    Ok(())
+}
+
+#[test]
+fn a_stopped_broker_answers_when_it_goes_on() -> Result<()> {
+    let cluster = Cluster::builder().start()?;
+    let broker = &cluster.brokers()[0];
+    broker.stop()?;
+    let address = broker.address();
+    let answer = std::thread::spawn(move || divvy_tests::metadata::fetch(address));
+    // The connection stands, for the kernel accepts it; only the JVM is silent.
+    TcpStream::connect(address)?;
+    assert!(!answer.is_finished());
+    broker.cont()?;
+    answer.join().expect("no panic")?;
+    broker.term()?;
+    assert!(!broker.is_running());
+    Ok(())
+}
+
+#[test]
+fn a_failed_start_shows_the_log() {
+    let failed = Cluster::builder()
+        .property("num.partitions", "several")
+        .start()
+        .expect_err("a bad property");
+    assert!(format!("{failed:#}").contains("several"), "{failed:#}");
+}
+
+/// A cluster dies with its process, even when that is killed before it can do anything about it.
+#[test]
+fn a_cluster_dies_with_its_process() -> Result<()> {
+    let mut parent = Command::new(env!("CARGO_BIN_EXE_cluster"))
+        .args(["up", "--kafka", "0.8.2.2"])
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let addresses = first_line(&mut parent)?;
+    let zookeeper = value_of(&addresses, "zookeeper").parse::<SocketAddr>()?;
+    let broker = value_of(&addresses, "bootstrap").parse::<SocketAddr>()?;
+    let directory = zookeeper_directory(zookeeper)?;
+    assert!(std::fs::exists(&directory)?);
+
+    parent.kill()?;
+    parent.wait()?;
+    wait_for(PATIENCE, "the JVMs to die", || {
+        TcpStream::connect(zookeeper).is_err() && TcpStream::connect(broker).is_err()
+    })?;
+    wait_for(PATIENCE, "the data to be removed", || {
+        !std::fs::exists(&directory).unwrap_or(true)
+    })
+}
+
+fn first_line(child: &mut Child) -> Result<String> {
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().context("no stdout")?).read_line(&mut line)?;
+    Ok(line)
+}
+
+fn value_of<'a>(line: &'a str, key: &str) -> &'a str {
+    line.split_whitespace()
+        .find_map(|word| word.strip_prefix(key)?.strip_prefix('='))
+        .unwrap_or_default()
+}
+
+/// Where a ZooKeeper server keeps its data, as it says itself.
+fn zookeeper_directory(server: SocketAddr) -> Result<String> {
+    let answer = four_letter_word(server, "conf")?;
+    let directory = answer
+        .lines()
+        .find_map(|line| line.strip_prefix("dataDir="));
+    directory
+        .map(str::to_owned)
+        .with_context(|| format!("no dataDir in {answer}"))
+}
+
+#[test]
+fn a_process_is_heard_held_and_killed() -> Result<()> {
+    let mut command = Command::new("sh");
+    command.args([
+        "-c",
+        "read -r line; echo \"got $line\"; echo oops >&2; printf half; exec cat",
+    ]);
+    let process = Process::spawn("the script", &mut command)?;
+    process.write(b"it\n")?;
+    let line = process
+        .stdout()
+        .wait_for(PATIENCE, "an answer", |line| line.starts_with("got"))?;
+    assert_eq!(line.text(), "got it");
+    assert!(line.at <= Instant::now());
+    process
+        .stderr()
+        .wait_for(PATIENCE, "a complaint", |line| line == "oops")?;
+
+    // More than a pipe holds: the reader must be stuck for cat to stop reading.
+    process.stdout().hold();
+    process.write(b" and half\n")?;
+    process.write(b"held\n")?;
+    let before = process.stdout().len();
+    assert!(before <= 2, "{:?}", process.stdout().texts());
+    process.stdout().release();
+    wait_for(PATIENCE, "the held line", || {
+        process.stdout().texts() == ["got it", "half and half", "held"]
+    })?;
+
+    process.write(b"no line feed")?;
+    process.kill();
+    process.wait(PATIENCE)?;
+    assert!(!process.is_running());
+    assert!(process.term().is_err());
+    let pid = Pid::from_raw(i32::try_from(process.pid())?).context("no pid")?;
+    assert!(test_kill_process(pid).is_err());
+    Ok(())
+}
+
+#[test]
+fn ports_are_leased_once() -> Result<()> {
+    let leases = (0..50)
+        .map(|_| PortLease::new())
+        .collect::<Result<Vec<_>>>()?;
+    let ports = BTreeSet::from_iter(leases.iter().map(PortLease::port));
+    assert_eq!(ports.len(), leases.len());
+    Ok(())
+}
+
+/// An echo server for the proxy to lead to.
+fn echo() -> Result<SocketAddr> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let address = listener.local_addr()?;
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                std::io::copy(&mut stream.try_clone().expect("a socket"), &mut stream)
+            });
+        }
+    });
+    Ok(address)
+}
+
+fn says(stream: &mut TcpStream, text: &[u8]) -> std::io::Result<Vec<u8>> {
+    stream.write_all(text)?;
+    let mut answer = vec![0; text.len()];
+    stream.read_exact(&mut answer)?;
+    Ok(answer)
+}
+
+fn connect(proxy: &Proxy) -> Result<TcpStream> {
+    let stream = TcpStream::connect(proxy.address())?;
+    stream.set_read_timeout(Some(Duration::from_millis(100)))?;
+    Ok(stream)
+}
+
+#[test]
+fn a_proxy_fails_on_command() -> Result<()> {
+    let proxy = Proxy::start(echo()?)?;
+    let mut stream = connect(&proxy)?;
+    assert_eq!(says(&mut stream, b"forward")?, b"forward");
+
+    proxy.set_mode(ProxyMode::Freeze);
+    assert!(says(&mut stream, b"frozen").is_err());
+    proxy.set_mode(ProxyMode::Forward);
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let mut late = [0; 6];
+    stream.read_exact(&mut late)?;
+    assert_eq!(&late, b"frozen");
+
+    proxy.set_mode(ProxyMode::Refuse);
+    wait_for(PATIENCE, "a refusal", || {
+        TcpStream::connect(proxy.address()).is_err()
+    })?;
+    assert_eq!(says(&mut stream, b"still")?, b"still");
+    proxy.cut();
+    assert_eq!(stream.read(&mut [0; 1])?, 0);
+
+    proxy.set_mode(ProxyMode::BlackHole);
+    wait_for(PATIENCE, "a listener", || {
+        TcpStream::connect(proxy.address()).is_ok()
+    })?;
+    let mut stream = connect(&proxy)?;
+    assert!(says(&mut stream, b"swallowed").is_err());
+    proxy.set_mode(ProxyMode::Forward);
+    assert_eq!(stream.read(&mut [0; 1])?, 0);
+    assert_eq!(says(&mut connect(&proxy)?, b"anew")?, b"anew");
+    Ok(())
+}
