@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::assignor::RoundRobin;
-use crate::view::{PoisonKind, PoisonMember};
 
 #[test]
 fn many_changes_become_one_look_within_a_tenth_of_a_second() {
@@ -102,23 +101,17 @@ fn a_lost_registration_is_renewed_and_what_is_owned_stays() {
 }
 
 fn poisoned() -> View {
-    let mut view = view(&["me"], 1);
-    view.poison.push(PoisonMember {
-        node: "/consumers/g/ids/py".to_owned(),
-        data: "t".to_owned(),
-        kind: PoisonKind::PyKafka,
-    });
-    view
+    View {
+        poison: vec![poison()],
+        ..view(&["me"], 1)
+    }
 }
 
 #[test]
 fn a_blocked_group_is_left_to_itself_until_the_member_that_blocks_it_leaves() {
     let mut script = Script::owning(1);
-    let report = GroupEvent::Blocked {
-        node: "/consumers/g/ids/py".to_owned(),
-        data: "t".to_owned(),
-        kind: PoisonKind::PyKafka,
-    };
+    let PoisonMember { node, data, kind } = poison();
+    let report = GroupEvent::Blocked { node, data, kind };
     let actions = script.looks(poisoned());
     let report = Action::Emit(report);
     assert_eq!(

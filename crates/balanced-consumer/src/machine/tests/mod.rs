@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::assignor::{Range, Subscription, TopicPartitions};
-use crate::view::{OwnRegistration, View};
+use crate::view::{OwnRegistration, PoisonKind, PoisonMember, View};
 
 fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
@@ -41,6 +41,15 @@ fn view(members: &[&str], partitions: i32) -> View {
             false => OwnRegistration::Missing,
         },
         ..View::default()
+    }
+}
+
+/// What a PyKafka member writes.
+fn poison() -> PoisonMember {
+    PoisonMember {
+        node: "/consumers/g/ids/py".to_owned(),
+        data: "t".to_owned(),
+        kind: PoisonKind::PyKafka,
     }
 }
 
