@@ -60,13 +60,19 @@ impl Membership {
     }
 
     fn claimed(&mut self, tp: &TopicPartition, token: Token) {
-        let Some(partition) = self.answered(tp, Op::Claim) else {
+        let Some(partition) = self.partitions.get_mut(tp) else {
             return;
         };
+        if !partition.answer(Op::Claim) {
+            return;
+        }
         if let State::Claiming { thread } = partition.state() {
             let thread = thread.clone();
             partition.waiting = None;
             partition.enter(State::Positioning(Claim { thread, token }));
+            if std::mem::take(&mut partition.owner_changed) {
+                partition.doubt(self.now, &self.config);
+            }
         }
     }
 

@@ -136,7 +136,7 @@ pub(super) struct Partition {
     pub(super) ready_since: Option<Time>,
     /// Whether the application holds it for assigned.
     pub(super) announced: bool,
-    /// The owner node changed while a claim was outstanding, so that its refusal may be out of date.
+    /// The owner node changed while a claim was outstanding, so that its answer may be out of date.
     pub(super) owner_changed: bool,
     pub(super) waiting: Option<Waiting>,
     check: Option<Check>,

@@ -172,6 +172,16 @@ fn an_owner_node_that_went_before_its_refusal_was_heard_is_not_waited_for() {
 }
 
 #[test]
+fn an_owner_node_that_changed_before_its_claim_was_heard_is_looked_at() {
+    let mut script = Script::registered();
+    script.sees(view(&["me"], 1));
+    script.says(SessionEvent::OwnerNodeChanged { tp: tp(0) });
+    let (tp, token) = (tp(0), Token(5));
+    let check = Action::CheckOwner { tp, token };
+    assert!(script.says(claimed(0, 5)).contains(&check));
+}
+
+#[test]
 fn a_refused_claim_waits_without_limit_and_is_reported() {
     let mut script = Script::registered();
     script.sees(view(&["me"], 1));
