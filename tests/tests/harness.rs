@@ -42,8 +42,23 @@ fn passes_lines(version: KafkaVersion) -> Result<()> {
             .map(String::from)
         )
     );
+
+    let view = cluster.zookeeper_view()?;
+    let ids = view.ids(&group)?;
+    assert_eq!(ids.len(), 1, "{ids:?}");
+    let owners = view.owners(&group, &topic)?;
+    assert_eq!(Vec::from_iter(owners.keys()), [&0, &1]);
+    for owner in owners.values() {
+        assert!(
+            ids.keys().any(|id| owner.text == format!("{id}-0")),
+            "{owner:?}"
+        );
+        assert!(owner.session != 0 && owner.czxid != 0);
+    }
     consumer.term()?;
     consumer.wait(PATIENCE)?;
+    assert!(view.ids(&group)?.is_empty() && view.owners(&group, &topic)?.is_empty());
+    assert_eq!(view.offsets(&group, &topic)?.values().sum::<i64>(), 4);
 
     let offsets = cluster.consumer_offset_checker(&group, &topic)?;
     assert_eq!(
@@ -135,6 +150,24 @@ fn partitions_are_added_and_refusals_noticed() -> Result<()> {
     assert_eq!(cluster.metadata()?.topics[&topic].len(), 3);
     let refused = cluster.create_topic(&topic, 1, 1).expect_err("it exists");
     assert!(format!("{refused:#}").contains("exists"), "{refused:#}");
+    Ok(())
+}
+
+#[test]
+fn a_view_writes_what_a_test_plants() -> Result<()> {
+    let view = Cluster::shared(KafkaVersion::V0_9_0_1)?.zookeeper_view()?;
+    let parent = format!("/{}", unique("planted"));
+    let node = format!("{parent}/node");
+    assert_eq!(view.text(&node)?, None);
+    view.put(&node, "one")?;
+    view.put(&node, "two")?;
+    assert_eq!(view.text(&node)?.as_deref(), Some("two"));
+    assert_eq!(view.children(&parent)?, ["node"]);
+    assert!(view.put_ephemeral(&format!("{parent}/member"), "here")?);
+    assert!(!view.put_ephemeral(&node, "three")?);
+    view.delete(&node)?;
+    view.delete(&node)?;
+    assert_eq!(view.children(&parent)?, ["member"]);
     Ok(())
 }
 
