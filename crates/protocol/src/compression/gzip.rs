@@ -5,7 +5,8 @@ use std::io::Write;
 use flate2::bufread::MultiGzDecoder;
 use flate2::write::GzEncoder;
 
-use super::{Compression, CompressionError, buffer};
+use super::buffer::Output;
+use super::{Compression, CompressionError};
 
 const CODEC: Compression = Compression::Gzip;
 
@@ -19,7 +20,7 @@ fn claimed_len(input: &[u8]) -> usize {
 
 pub(super) fn decompress(input: &[u8], limit: usize) -> Result<Vec<u8>, CompressionError> {
     let expected = claimed_len(input).min(CODEC.expansion_bound(input.len()));
-    buffer::read_to_end(CODEC, MultiGzDecoder::new(input), expected, limit)
+    Output::new(CODEC, expected, limit)?.read_to_end(MultiGzDecoder::new(input))
 }
 
 pub(super) fn compress(input: &[u8]) -> Result<Vec<u8>, CompressionError> {

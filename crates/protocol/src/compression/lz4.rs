@@ -4,11 +4,10 @@
 //! format starts after it. Their frames are refused by every LZ4 library and they refuse every
 //! library's, so the frame is walked here and only its blocks go to the library.
 
-use std::ops::ControlFlow;
+use lz4_flex::block::{DecompressError, compress_into, decompress_into, get_maximum_output_size};
 
-use lz4_flex::block::{compress_into, decompress_into, get_maximum_output_size};
-
-use super::{Compression, CompressionError, buffer};
+use super::buffer::Output;
+use super::{Compression, CompressionError};
 
 const CODEC: Compression = Compression::Lz4;
 
@@ -31,31 +30,11 @@ pub(super) fn decompress(input: &[u8], limit: usize) -> Result<Vec<u8>, Compress
     let mut bound: usize = 0;
     walk(input, |block| {
         bound = bound.saturating_add(block.bound());
-        ControlFlow::Continue(())
+        Ok(())
     })?;
-    let mut output = buffer::zeroed(CODEC, bound.min(limit))?;
-    let mut written: usize = 0;
-    walk(input, |block| {
-        match block.unpack(output.get_mut(written..).unwrap_or_default()) {
-            Ok(len) => {
-                written = written.saturating_add(len);
-                ControlFlow::Continue(())
-            }
-            // The bound covers every valid block, so only a limit below it can have left too little
-            // space.
-            Err(BlockError::OutputTooSmall) if bound > limit => {
-                ControlFlow::Break(CompressionError::LimitExceeded {
-                    codec: CODEC,
-                    limit,
-                })
-            }
-            Err(BlockError::OutputTooSmall) => {
-                ControlFlow::Break(malformed("a block is longer than the frame allows"))
-            }
-            Err(BlockError::Malformed(reason)) => ControlFlow::Break(malformed(reason)),
-        }
-    })?;
-    Ok(buffer::finish(output, written))
+    let mut output = Output::new(CODEC, bound, limit)?;
+    walk(input, |block| block.unpack_to(&mut output))?;
+    Ok(output.finish())
 }
 
 fn malformed(reason: impl ToString) -> CompressionError {
@@ -69,11 +48,6 @@ struct Block<'a> {
     max_len: usize,
 }
 
-enum BlockError {
-    OutputTooSmall,
-    Malformed(String),
-}
-
 impl Block<'_> {
     /// The most that the block can unfold to.
     fn bound(&self) -> usize {
@@ -84,20 +58,20 @@ impl Block<'_> {
         }
     }
 
-    fn unpack(&self, output: &mut [u8]) -> Result<usize, BlockError> {
-        let bound = self.bound().min(output.len());
-        let space = output.get_mut(..bound).unwrap_or_default();
+    fn unpack_to(&self, output: &mut Output) -> Result<(), CompressionError> {
         if self.stored {
-            let space = space
-                .get_mut(..self.bytes.len())
-                .ok_or(BlockError::OutputTooSmall)?;
-            space.copy_from_slice(self.bytes);
-            return Ok(self.bytes.len());
+            return output.append(self.bytes);
         }
-        decompress_into(self.bytes, space).map_err(|error| match error {
-            lz4_flex::block::DecompressError::OutputTooSmall { .. } => BlockError::OutputTooSmall,
-            other => BlockError::Malformed(other.to_string()),
-        })
+        let bound = self.bound();
+        let space = output.space(bound)?;
+        let cut = space.len() < bound;
+        match decompress_into(self.bytes, space) {
+            Ok(len) => output.advance(len),
+            // Within its bound every sound block fits, so it was the limit that left too little.
+            Err(DecompressError::OutputTooSmall { .. }) if cut => return Err(output.exceeded()),
+            Err(error) => return Err(malformed(error)),
+        }
+        Ok(())
     }
 }
 
@@ -105,7 +79,7 @@ impl Block<'_> {
 /// producer flushed.
 fn walk<'a>(
     input: &'a [u8],
-    mut visit: impl FnMut(&Block<'a>) -> ControlFlow<CompressionError>,
+    mut visit: impl FnMut(&Block<'a>) -> Result<(), CompressionError>,
 ) -> Result<(), CompressionError> {
     let mut rest = input;
     loop {
@@ -116,9 +90,7 @@ fn walk<'a>(
                 .take_block(&mut rest)
                 .ok_or_else(|| malformed("the frame has no end mark"))?;
             let Some(block) = block? else { break };
-            if let ControlFlow::Break(error) = visit(&block) {
-                return Err(error);
-            }
+            visit(&block)?;
         }
         if rest.is_empty() {
             return Ok(());

@@ -8,7 +8,8 @@
 
 use snap::raw::{Decoder, Encoder, decompress_len, max_compress_len};
 
-use super::{Compression, CompressionError, buffer};
+use super::buffer::Output;
+use super::{Compression, CompressionError};
 
 const CODEC: Compression = Compression::Snappy;
 
@@ -26,7 +27,7 @@ pub(super) fn decompress(input: &[u8], limit: usize) -> Result<Vec<u8>, Compress
     };
     let blocks = after_magic
         .get(VERSIONS.len()..)
-        .ok_or_else(|| CompressionError::malformed(CODEC, "the header is cut off"))?;
+        .ok_or_else(|| malformed("the header is cut off"))?;
     decompress_blocks(Blocks { rest: blocks }, input.len(), limit)
 }
 
@@ -38,8 +39,7 @@ fn decompress_blocks<'a>(
 ) -> Result<Vec<u8>, CompressionError> {
     let mut total: usize = 0;
     for block in blocks.clone() {
-        let len =
-            decompress_len(block?).map_err(|error| CompressionError::malformed(CODEC, error))?;
+        let len = decompress_len(block?).map_err(malformed)?;
         total = total.saturating_add(len);
     }
     if total > CODEC.expansion_bound(input_len) {
@@ -54,17 +54,19 @@ fn decompress_blocks<'a>(
             limit,
         });
     }
-    let mut output = buffer::zeroed(CODEC, total)?;
+    let mut output = Output::new(CODEC, total, limit)?;
     let mut decoder = Decoder::new();
-    let mut written: usize = 0;
     for block in blocks {
-        let space = output.get_mut(written..).unwrap_or_default();
-        let len = decoder
-            .decompress(block?, space)
-            .map_err(|error| CompressionError::malformed(CODEC, error))?;
-        written = written.saturating_add(len);
+        let block = block?;
+        let space = output.space(decompress_len(block).map_err(malformed)?)?;
+        let len = decoder.decompress(block, space).map_err(malformed)?;
+        output.advance(len);
     }
-    Ok(buffer::finish(output, written))
+    Ok(output.finish())
+}
+
+fn malformed(reason: impl ToString) -> CompressionError {
+    CompressionError::malformed(CODEC, reason)
 }
 
 /// The blocks of a frame, after its header.

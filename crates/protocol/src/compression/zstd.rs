@@ -2,7 +2,8 @@
 
 use ::zstd::stream::read::Decoder;
 
-use super::{Compression, CompressionError, buffer};
+use super::buffer::Output;
+use super::{Compression, CompressionError};
 
 const CODEC: Compression = Compression::Zstd;
 
@@ -16,7 +17,7 @@ pub(super) fn decompress(input: &[u8], limit: usize) -> Result<Vec<u8>, Compress
     let malformed = |error| CompressionError::malformed(CODEC, error);
     let mut decoder = Decoder::with_buffer(input).map_err(malformed)?;
     decoder.window_log_max(WINDOW_LOG_MAX).map_err(malformed)?;
-    buffer::read_to_end(CODEC, decoder, 0, limit)
+    Output::new(CODEC, 0, limit)?.read_to_end(decoder)
 }
 
 pub(super) fn compress(input: &[u8]) -> Result<Vec<u8>, CompressionError> {

@@ -134,7 +134,9 @@ impl Decoder {
                     });
                 }
             };
-            if records.unpacked() >= self.options.pause_after && entry.is_compressed() {
+            // Whatever the setting, each turn gets something done.
+            let pause_after = self.options.pause_after.max(1);
+            if entry.is_compressed() && records.unpacked() >= pause_after {
                 let next_offset = self.next_offset;
                 let rest = Some(Rest { decoder: self });
                 return Decoded {
