@@ -87,9 +87,32 @@ fn kafka_0_9_0_1_passes_lines() -> Result<()> {
 }
 
 #[test]
-fn kafka_0_11_0_3_starts() -> Result<()> {
+fn kafka_0_11_0_3_keeps_headers() -> Result<()> {
     let cluster = Cluster::shared(KafkaVersion::V0_11_0_3)?;
-    cluster.create_topic(&unique("topic"), 1, 1)
+    let topic = unique("headers");
+    cluster.create_topic(&topic, 1, 1)?;
+    cluster.produce_with_headers(
+        &topic,
+        "gzip",
+        &[("bare", &[]), ("dressed", &[("hat", "red"), ("hat", "")])],
+    )?;
+
+    let log = cluster.log_segment(0, &topic, 0);
+    let log = cluster.run_java_tool(
+        "kafka.tools.DumpLogSegments",
+        [
+            "--print-data-log",
+            "--deep-iteration",
+            "--files",
+            &log.display().to_string(),
+        ],
+        b"",
+    )?;
+    assert!(
+        log.contains("magic: 2 compresscodec: GZIP") && log.contains("headerKeys: [hat,hat]"),
+        "{log}"
+    );
+    Ok(())
 }
 
 /// A broker is killed and comes back, on both legacy lines, behind a chroot and an ensemble.

@@ -6,6 +6,7 @@ mod shared;
 mod tools;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -90,6 +91,13 @@ impl Cluster {
     /// What clients set as `bootstrap.servers`: every broker.
     pub fn bootstrap(&self) -> String {
         addresses(&self.brokers)
+    }
+
+    /// The file in which a broker keeps the first messages of a partition, for looking into and for damaging.
+    pub fn log_segment(&self, broker: usize, topic: &str, partition: i32) -> PathBuf {
+        let logs = self.directory.path().join(format!("broker-{broker}/logs"));
+        logs.join(format!("{topic}-{partition}"))
+            .join("00000000000000000000.log")
     }
 
     /// The cluster as its first broker that answers sees it.

@@ -159,6 +159,34 @@ impl Cluster {
         Ok(())
     }
 
+    /// Produces records with headers through Kafka's own Java producer, which has them from 0.11 on.
+    ///
+    /// Each record is a value and its headers. Neither may contain tabs or line feeds, nor a header's name `=`.
+    ///
+    /// # Errors
+    ///
+    /// When the producer fails.
+    pub fn produce_with_headers(
+        &self,
+        topic: &str,
+        codec: &str,
+        records: &[(&str, &[(&str, &str)])],
+    ) -> Result<()> {
+        let program = paths::tests().join("java/ProduceWithHeaders.java");
+        let mut input = String::new();
+        for (value, headers) in records {
+            input.push_str(value);
+            for (name, value) in *headers {
+                input.extend(["\t", name, "=", value]);
+            }
+            input.push('\n');
+        }
+        // The JVM compiles a program that it is given as a file.
+        let arguments = [self.bootstrap(), topic.to_owned(), codec.to_owned()];
+        self.run_java_tool(&program.display().to_string(), arguments, input.as_bytes())
+            .map(drop)
+    }
+
     /// What `kafka.tools.ConsumerOffsetChecker` prints for a group and a topic, by partition.
     ///
     /// # Errors

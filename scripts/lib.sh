@@ -1,0 +1,69 @@
+# Sourced by the scripts: what they need, installed where it is missing.
+
+say() { printf '\033[1m== %s\033[0m\n' "$*" >&2; }
+fail() {
+  printf 'error: %s\n' "$*" >&2
+  exit 1
+}
+
+# require_tools: a JDK (11 or later), Maven, and cargo with its companions.
+require_tools() {
+  command -v cargo >/dev/null || fail "cargo is missing: install Rust first, see https://rustup.rs"
+  require_jdk_and_maven
+}
+
+# require_cargo_companions: rustfmt and clippy, which a minimal toolchain lacks.
+require_cargo_companions() {
+  local component
+  for component in rustfmt clippy; do
+    if ! cargo "${component#rust}" --version >/dev/null 2>&1; then
+      command -v rustup >/dev/null || fail "cargo ${component#rust} is missing, and there is no rustup to add it"
+      say "adding $component to the Rust toolchain"
+      rustup component add "$component"
+    fi
+  done
+}
+
+require_jdk_and_maven() {
+  local missing=()
+  has_jdk || missing+=(JDK)
+  command -v mvn >/dev/null || missing+=(Maven)
+  if [ ${#missing[@]} -eq 0 ]; then return; fi
+
+  command -v apt-get >/dev/null ||
+    fail "a JDK (17) and Maven are needed for a real Kafka cluster, and ${missing[*]} is missing; install it with this system's package manager and run this again"
+  say "a real Kafka cluster needs what is missing here: ${missing[*]}; installing with apt-get"
+  as_root apt-get update
+  local package packages=()
+  for package in "${missing[@]}"; do
+    case $package in
+      JDK) packages+=("$(jdk_package)") ;;
+      Maven) packages+=(maven) ;;
+    esac
+  done
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${packages[@]}"
+}
+
+# The compiler has to be there too: the tests bring a program in Java.
+has_jdk() {
+  java -version >/dev/null 2>&1 && javac -version >/dev/null 2>&1
+}
+
+# Kafka 0.8.2 was made for Java 7, and is known to run on 17.
+jdk_package() {
+  if apt-cache show openjdk-17-jdk-headless >/dev/null 2>&1; then
+    echo openjdk-17-jdk-headless
+  else
+    echo default-jdk-headless
+  fi
+}
+
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then
+    "$@"
+  elif command -v sudo >/dev/null; then
+    sudo "$@"
+  else
+    fail "root is needed for: $* (and there is no sudo)"
+  fi
+}
