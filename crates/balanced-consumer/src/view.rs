@@ -10,7 +10,7 @@ pub struct View {
     pub members: GroupMembers,
     /// The children of `ids` that Java cannot parse. While there is one, no member of the group computes an assignment.
     pub poison: Vec<PoisonMember>,
-    /// Children of `ids` without data: members that create their node first and fill it afterwards.
+    /// The paths of the children of `ids` without data: members that create their node first and fill it afterwards.
     pub registering: Vec<String>,
     /// The topics that exist, at least those that this member subscribes, with their partitions.
     pub partitions: TopicPartitions,

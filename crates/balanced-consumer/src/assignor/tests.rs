@@ -253,7 +253,15 @@ fn nobody_and_nothing_make_an_empty_assignment() {
 
 #[test]
 fn partitions_are_taken_in_numeric_order_and_once() {
-    let jumbled = TopicPartitions::from([(Arc::from("t"), vec![10, 2, 0, 2, 1])]);
+    let jumbled = TopicPartitions::from([(Arc::from("t"), vec![10, 0, 0, 0, 2, 1])]);
+    for assignor in [&Range as &dyn Assignor, &RoundRobin] {
+        let assignment = assignor
+            .assign(&members(&["a", "b"], &[("t", 1)]), &jumbled)
+            .unwrap();
+        let shares =
+            ["a-0", "b-0"].map(|of| assignment.values().filter(|t| t.to_string() == of).count());
+        assert_eq!(shares, [2, 2], "{}", assignor.name());
+    }
     let assignment = Range
         .assign(&members(&["a", "b"], &[("t", 1)]), &jumbled)
         .unwrap();

@@ -5,8 +5,9 @@ use divvy_protocol::TopicPartition;
 use super::Membership;
 use super::action::{Action, GroupEvent, Operation, Token};
 use super::event::{Ownership, SessionEvent};
-use super::partition::{Claim, Op, Partition, PartitionState, State, Step, Waiting};
+use super::partition::{Partition, Step, Waiting};
 use super::session::{Registration, Session};
+use super::state::{Claim, Op, PartitionState, State};
 use super::timer::{Backoff, Time};
 
 impl Membership {
@@ -246,9 +247,7 @@ impl Membership {
 
     /// Lets every partition take its next step, those that leave before those that come.
     pub(super) fn step_partitions(&mut self) {
-        let may_claim = self.session == Session::Open
-            && self.registration == Registration::Done
-            && !self.closing;
+        let may_claim = self.session == Session::Open && self.registration == Registration::Done;
         for coming in [false, true] {
             for (tp, partition) in &mut self.partitions {
                 if coming == (partition.kind() == PartitionState::Free) {

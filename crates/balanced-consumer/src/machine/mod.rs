@@ -7,6 +7,7 @@ mod flow;
 mod look;
 mod partition;
 mod session;
+mod state;
 #[cfg(test)]
 mod tests;
 mod timer;
@@ -22,7 +23,7 @@ use rand::{Rng, SeedableRng};
 pub use action::{Action, GroupEvent, Operation, Token};
 pub use config::MembershipConfig;
 pub use event::{Event, Incarnation, Ownership, SessionEvent};
-pub use partition::PartitionState;
+pub use state::PartitionState;
 pub use timer::Time;
 
 use crate::assignor::{Assignment, ConsumerThreadId};

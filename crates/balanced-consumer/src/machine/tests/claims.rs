@@ -297,6 +297,26 @@ fn a_look_at_an_own_node_that_fails_is_repeated() {
 }
 
 #[test]
+fn a_failure_that_concerns_a_lost_claim_is_no_news() {
+    let mut script = Script::registered();
+    script.sees(view(&["me"], 1));
+    script.says(claimed(0, 5));
+    script.says(SessionEvent::OwnerNodeChanged { tp: tp(0) });
+    let gone = SessionEvent::OwnerChecked {
+        tp: tp(0),
+        token: Token(5),
+        ownership: Ownership::Gone,
+    };
+    // It was not handed out, so that nothing is lost; but its position is still being read.
+    assert_eq!(script.says(gone), []);
+    let failed = SessionEvent::PositionFailed {
+        tp: tp(0),
+        error: error(),
+    };
+    assert_eq!(script.says(failed), [claim(0)]);
+}
+
+#[test]
 fn what_is_said_of_an_earlier_claim_does_not_touch_the_present_one() {
     let mut script = Script::owning(1);
     script.says(SessionEvent::OwnerNodeChanged { tp: tp(0) });

@@ -124,8 +124,11 @@ fn a_blocked_group_is_left_to_itself_until_the_member_that_blocks_it_leaves() {
     assert!(script.machine.is_registered());
     assert_eq!(script.looks(poisoned()), []);
     script.wait(ms(60_000));
-    assert_eq!(script.sees(poisoned()), [report]);
+    assert_eq!(script.sees(poisoned()).first(), Some(&report));
     assert_eq!(script.looks(view(&["me"], 1)), [claim(0)]);
+    // It is news when it comes back, however soon.
+    script.says(refused(0, "you-0"));
+    assert_eq!(script.looks(poisoned()), [report]);
 }
 
 #[test]

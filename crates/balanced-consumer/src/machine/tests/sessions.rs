@@ -28,6 +28,20 @@ fn a_session_that_cannot_be_opened_is_tried_again_for_ever_and_reported() {
 }
 
 #[test]
+fn a_member_that_got_through_has_its_failures_forgotten() {
+    let mut script = Script::new();
+    for _ in 0..6 {
+        script.says(SessionEvent::SessionFailed { error: error() });
+        script.wait_for_timeout();
+    }
+    script.says(SessionEvent::SessionOpened);
+    script.says(SessionEvent::Registered);
+    script.says(SessionEvent::SessionExpired);
+    script.says(SessionEvent::SessionFailed { error: error() });
+    assert!(script.wait_for_timeout().0 <= ms(200));
+}
+
+#[test]
 fn a_registration_that_fails_is_tried_again() {
     let mut script = Script::new();
     script.says(SessionEvent::SessionOpened);
@@ -72,6 +86,7 @@ fn an_expired_session_loses_everything_at_once_and_is_replaced() {
         ]
     );
     assert_eq!(script.machine.partitions().count(), 0);
+    assert!(script.machine.assigned().is_empty());
     assert_eq!(script.says(SessionEvent::SessionOpened), [Action::Register]);
     assert_eq!(script.says(SessionEvent::Registered), [Action::ReadView]);
     assert_eq!(script.sees(view(&["me"], 1)), [claim(0)]);
