@@ -112,7 +112,8 @@ pub(super) struct BatchRecord<'a> {
 impl<'a> BatchRecord<'a> {
     /// Reads a record off the front. `None` if it does not fit or its lengths contradict each
     /// other.
-    #[inline]
+    // Called from two loops; as a call it would cost more than it does (13 ns a record, not 6).
+    #[inline(always)]
     pub(super) fn take(input: &mut Input<'a>, context: &BatchContext) -> Option<Self> {
         let length = usize::try_from(input.varint()?).ok()?;
         let mut fields = Input(input.take(length)?);

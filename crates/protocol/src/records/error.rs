@@ -25,13 +25,13 @@ pub struct RecordsError {
 }
 
 impl RecordsError {
-    /// Whether fetching the entry again can help: it does when it was damaged on its way, and never
-    /// when this build or its limits cannot read it.
+    /// Whether fetching the entry again can help: it does when it was damaged on its way, and
+    /// never when it was written wrongly, or this build or its limits cannot read it.
     #[must_use]
     pub const fn is_retriable(&self) -> bool {
         match &self.reason {
             Corruption::Compression(error) => error.is_retriable(),
-            Corruption::Codec { .. } => false,
+            Corruption::Codec { .. } | Corruption::Empty | Corruption::Nested => false,
             _ => true,
         }
     }

@@ -178,6 +178,7 @@ fn wrappers_within_wrappers_and_empty_ones_are_refused() {
         let once = wrapper(magic, 1, Compression::Gzip, &messages(magic, &[0, 1]));
         let twice = wrapper(magic, 1, Compression::Lz4, &once);
         assert_eq!(reason_of(&twice), Corruption::Nested);
+        assert!(!error_of(&twice).is_retriable());
         assert_eq!(
             reason_of(&wrapper(magic, 1, Compression::Gzip, &[])),
             Corruption::Empty
