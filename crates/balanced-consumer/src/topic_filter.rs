@@ -39,7 +39,9 @@ impl TopicFilter {
         let expression = regex::RegexBuilder::new(&format!("^(?:{cleaned})$"))
             .size_limit(1 << 20)
             .build()
-            .map_err(|error| format!("`{raw}` cannot be evaluated as a regular expression: {error}"))?;
+            .map_err(|error| {
+                format!("`{raw}` cannot be evaluated as a regular expression: {error}")
+            })?;
         Ok(Self { expression, listed })
     }
 

@@ -1,1 +1,59 @@
-//! A Kafka consumer that owns every partition of its topics, or those that it is given.
+//! A Kafka consumer that owns every partition of its topics, or those that it is given; and the engine that every divvy consumer
+//! shares: positions, offset stores, hand-out.
+//!
+//! A [`Consumer`] hands out messages in batches that borrow from the fetch buffer ([`Consumer::next_batch`]), one at a time
+//! ([`Consumer::recv`]), several at a time ([`Consumer::get_many`]) or as a stream. It commits what the application has finished,
+//! never what was merely fetched. Partitions take turns, and each is prefetched on its own within one budget of bytes.
+//!
+//! It does *not* share partitions with other consumers: that is the task of a [`Coordination`], such as divvy's balanced
+//! consumer. It does not write messages anywhere, and it never changes a position without saying so ([`Event::Reset`]).
+//!
+//! ```no_run
+//! use divvy_client::{Client, ClientConfig};
+//! use divvy_simple_consumer::{SimpleConsumer, SimpleConsumerConfig};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = Client::connect(ClientConfig::bootstrap(["127.0.0.1:9092"])).await?;
+//! let mut consumer = SimpleConsumer::new(&client, SimpleConsumerConfig::new(["clicks"]))?;
+//! consumer.start().await?;
+//! loop {
+//!     let mut batch = consumer.next_batch().await?;
+//!     let partition = batch.partition().clone();
+//!     for record in batch.records() {
+//!         println!("{partition}@{}: {:?}", record.offset, record.value);
+//!     }
+//! }
+//! # }
+//! ```
+
+mod assignment;
+mod batch;
+mod config;
+mod consumer;
+mod coordination;
+mod engine;
+mod error;
+mod event;
+mod handle;
+mod message;
+mod offsets;
+mod progress;
+mod receiver;
+mod simple;
+mod sync;
+
+pub use assignment::Assignment;
+pub use batch::{Batch, BatchRecords};
+pub use config::{AckMode, ConsumerConfig, OffsetReset, OffsetStorage};
+pub use consumer::Consumer;
+pub use coordination::Coordination;
+pub use engine::{Engine, SeekTo, Start};
+pub use error::{Error, Result};
+pub use event::{Event, Events, ResetReason};
+pub use handle::Handle;
+pub use message::{Message, OwnedMessage};
+pub use offsets::{
+    BrokerOffsets, DualOffsets, KafkaOffsets, MemoryOffsets, OffsetStore, ZooKeeperOffsets,
+    with_storage,
+};
+pub use simple::{Everything, SimpleConsumer, SimpleConsumerConfig};

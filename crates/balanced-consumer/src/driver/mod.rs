@@ -61,6 +61,8 @@ pub(crate) struct Driver {
     tasks: FuturesUnordered<BoxFuture<'static, Answer>>,
     starting: BTreeMap<TopicPartition, Starting>,
     held: BTreeMap<TopicPartition, Assignment>,
+    /// The partitions that each topic had when this member first saw it.
+    original: BTreeMap<Arc<str>, Vec<i32>>,
 }
 
 /// Actions of one round that are done together, so that a listener hears of them at once.
@@ -92,6 +94,7 @@ impl Driver {
             tasks: FuturesUnordered::new(),
             starting: BTreeMap::new(),
             held: BTreeMap::new(),
+            original: BTreeMap::new(),
         }
     }
 
@@ -183,6 +186,12 @@ impl Driver {
             self.starting.insert(tp, start);
         }
         for event in answer.events {
+            if let SessionEvent::ViewRead(view) = &event {
+                for (topic, ids) in &view.partitions {
+                    let first = || ids.clone();
+                    self.original.entry(Arc::clone(topic)).or_insert_with(first);
+                }
+            }
             self.handle(Event::Session(answer.incarnation, event));
         }
     }
@@ -197,7 +206,11 @@ impl Driver {
         };
         match &change {
             Change::Everything => {
-                let tps: Vec<_> = self.machine.partitions().map(|(tp, _)| tp.clone()).collect();
+                let tps: Vec<_> = self
+                    .machine
+                    .partitions()
+                    .map(|(tp, _)| tp.clone())
+                    .collect();
                 for tp in tps {
                     self.handle_session(SessionEvent::OwnerNodeChanged { tp });
                 }
@@ -269,7 +282,11 @@ impl Driver {
                 let failed = tp.clone();
                 self.with_registry(
                     |registry| async move { registry.check_owner(&tp, token).await },
-                    move |error| SessionEvent::OwnerCheckFailed { tp: failed, token, error },
+                    move |error| SessionEvent::OwnerCheckFailed {
+                        tp: failed,
+                        token,
+                        error,
+                    },
                 );
             }
             Action::Lost { tp } => round.lost.push(tp),
@@ -356,10 +373,22 @@ impl Driver {
     fn position(&mut self, tp: TopicPartition, token: Token) {
         let engine = Arc::clone(&self.engine);
         let incarnation = self.machine.incarnation();
+        // A partition that was added to a topic in use is read from its first message: what was written to it before anybody saw
+        // it must not be lost.
+        let original = self.original.get(&tp.topic);
+        let policy = match engine.config().auto_offset_reset {
+            OffsetReset::Latest if original.is_some_and(|ids| !ids.contains(&tp.partition)) => {
+                OffsetReset::Earliest
+            }
+            policy => policy,
+        };
         let task = async move {
-            let found = position(&engine, &tp, token).await;
+            let found = position(&engine, &tp, token, policy).await;
             let (event, start) = match found {
-                Ok(start) => (SessionEvent::Positioned { tp: tp.clone() }, Some((tp, start))),
+                Ok(start) => (
+                    SessionEvent::Positioned { tp: tp.clone() },
+                    Some((tp, start)),
+                ),
                 Err(error) => (SessionEvent::PositionFailed { tp, error }, None),
             };
             Answer {
@@ -406,13 +435,15 @@ impl Driver {
             })
             .collect();
         let listener = Arc::clone(&self.member.listener);
-        self.listen("on_partitions_assigned", listener.on_partitions_assigned(&assignments))
-            .await;
+        let told = listener.on_partitions_assigned(&assignments);
+        let within = self.member.listener_timeout;
+        listen(&self.engine.clone(), "on_partitions_assigned", within, told).await;
         for assignment in assignments {
             let tp = assignment.tp.clone();
             if let Some(start) = self.starting.remove(&tp) {
                 self.held.insert(tp, assignment.clone());
-                self.engine.assign(assignment, start.offset, start.committed);
+                self.engine
+                    .assign(assignment, start.offset, start.committed);
             }
         }
     }
@@ -439,10 +470,8 @@ impl Driver {
                     engine.emit(ConsumerEvent::Error { message });
                 }
             }
-            let revoked = listener.on_partitions_revoked(&assignments);
-            if timeout(within, revoked).await.is_err() {
-                engine.emit(late("on_partitions_revoked", within));
-            }
+            let told = listener.on_partitions_revoked(&assignments);
+            listen(&engine, "on_partitions_revoked", within, told).await;
             tps.into_iter()
                 .map(|tp| SessionEvent::Stopped { tp })
                 .collect()
@@ -461,15 +490,9 @@ impl Driver {
                 partitions: lost.clone(),
                 reason: "the session expired, or the owner nodes are gone".to_owned(),
             });
-            self.listen("on_partitions_lost", listener.on_partitions_lost(&lost))
-                .await;
-        }
-    }
-
-    async fn listen(&self, method: &str, call: impl Future<Output = ()>) {
-        let within = self.member.listener_timeout;
-        if timeout(within, call).await.is_err() {
-            self.engine.emit(late(method, within));
+            let told = listener.on_partitions_lost(&lost);
+            let within = self.member.listener_timeout;
+            listen(&self.engine.clone(), "on_partitions_lost", within, told).await;
         }
     }
 
@@ -524,13 +547,22 @@ impl Driver {
     }
 }
 
-async fn position(engine: &Engine, tp: &TopicPartition, token: Token) -> Result<Starting, String> {
-    // A partition that is new to the group begins where the policy says; one that was added to a topic in use begins at its
-    // first message with either policy, because nothing was stored when the group claimed the others.
-    let policy = match engine.config().auto_offset_reset {
-        OffsetReset::Latest => OffsetReset::Latest,
-        policy => policy,
-    };
+/// Awaits one call of the listener, within its time.
+async fn listen(engine: &Engine, method: &str, within: Duration, call: impl Future<Output = ()>) {
+    if timeout(within, call).await.is_err() {
+        let message = format!(
+            "the rebalance listener's {method} did not end within {within:?} and was given up"
+        );
+        engine.emit(ConsumerEvent::Error { message });
+    }
+}
+
+async fn position(
+    engine: &Engine,
+    tp: &TopicPartition,
+    token: Token,
+    policy: OffsetReset,
+) -> Result<Starting, String> {
     let mut starts = engine.starts(std::slice::from_ref(tp), policy).await;
     let start = starts
         .remove(tp)
@@ -554,12 +586,6 @@ async fn position(engine: &Engine, tp: &TopicPartition, token: Token) -> Result<
         offset: start.offset,
         committed,
     })
-}
-
-fn late(method: &str, within: Duration) -> ConsumerEvent {
-    ConsumerEvent::Error {
-        message: format!("the rebalance listener's {method} did not end within {within:?} and was given up"),
-    }
 }
 
 fn describe(

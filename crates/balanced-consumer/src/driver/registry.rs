@@ -7,7 +7,7 @@ use divvy_protocol::TopicPartition;
 use divvy_zookeeper::documents::{Member, Pattern, Registration};
 use divvy_zookeeper::{Create, Delete, Node, Result, Session, paths};
 
-use crate::assignor::{ConsumerThreadId, GroupMembers, Subscription, TopicPartitions};
+use crate::assignor::{ConsumerThreadId, Subscription, TopicPartitions};
 use crate::machine::{Ownership, SessionEvent, Token};
 use crate::topic_filter::TopicFilter;
 use crate::view::{OwnRegistration, PoisonKind, PoisonMember, View};
@@ -74,7 +74,9 @@ impl Registry {
         let mut view = View {
             registration: match &own {
                 None => OwnRegistration::Missing,
-                Some(node) if node.stat.ephemeral_owner == self.session.id() => OwnRegistration::Ours,
+                Some(node) if node.stat.ephemeral_owner == self.session.id() => {
+                    OwnRegistration::Ours
+                }
                 Some(_) => OwnRegistration::Foreign,
             },
             partitions: self.partitions().await?,
@@ -144,7 +146,12 @@ impl Registry {
         Ok(registrations)
     }
 
-    async fn classify(&self, id: &str, node: &Node, view: &mut View) -> Result<Option<Registration>> {
+    async fn classify(
+        &self,
+        id: &str,
+        node: &Node,
+        view: &mut View,
+    ) -> Result<Option<Registration>> {
         let text = String::from_utf8_lossy(&node.data);
         // A name that could be a topic's is one only if there is such a topic.
         let is_topic = paths::validate_topic(&text).is_ok()
@@ -167,17 +174,28 @@ impl Registry {
     }
 
     /// Creates the owner node, and watches it or the one that is in the way.
-    pub(super) async fn claim(&self, tp: &TopicPartition, thread: &ConsumerThreadId) -> Result<SessionEvent> {
+    pub(super) async fn claim(
+        &self,
+        tp: &TopicPartition,
+        thread: &ConsumerThreadId,
+    ) -> Result<SessionEvent> {
         let path = self.owner_path(tp);
         let text = thread.to_string();
         for _ in 0..ATTEMPTS {
-            let node = match self.session.create_ephemeral(&path, text.as_bytes()).await? {
+            let node = match self
+                .session
+                .create_ephemeral(&path, text.as_bytes())
+                .await?
+            {
                 Create::Created(stat) => {
                     let token = Token(stat.czxid);
                     // Watched from now on; where it went already, the look that follows finds that.
                     let watched = self.session.exists_watched(&path).await?;
                     if watched.is_some_and(|watched| watched.czxid == stat.czxid) {
-                        return Ok(SessionEvent::Claimed { tp: tp.clone(), token });
+                        return Ok(SessionEvent::Claimed {
+                            tp: tp.clone(),
+                            token,
+                        });
                     }
                     continue;
                 }
@@ -185,14 +203,19 @@ impl Registry {
             };
             let owner = String::from_utf8_lossy(&node.data).into_owned();
             let own_session = node.stat.ephemeral_owner == self.session.id();
-            let own_name = owner.strip_prefix(&*self.consumer_id).is_some_and(|rest| rest.starts_with('-'));
+            let own_name = owner
+                .strip_prefix(&*self.consumer_id)
+                .is_some_and(|rest| rest.starts_with('-'));
             if own_session || own_name {
                 // Left from an earlier session of this member, or claimed for another of its streams.
                 self.session.delete(&path, Some(node.stat.version)).await?;
                 continue;
             }
             if self.session.exists_watched(&path).await?.is_some() {
-                return Ok(SessionEvent::ClaimRefused { tp: tp.clone(), owner });
+                return Ok(SessionEvent::ClaimRefused {
+                    tp: tp.clone(),
+                    owner,
+                });
             }
         }
         Ok(SessionEvent::ClaimFailed {
@@ -202,7 +225,11 @@ impl Registry {
     }
 
     /// Deletes the owner node where it is this session's and of this claim.
-    pub(super) async fn release(&self, tp: &TopicPartition, token: Option<Token>) -> Result<SessionEvent> {
+    pub(super) async fn release(
+        &self,
+        tp: &TopicPartition,
+        token: Option<Token>,
+    ) -> Result<SessionEvent> {
         let path = self.owner_path(tp);
         for _ in 0..ATTEMPTS {
             let Some(stat) = self.session.exists(&path).await? else {
@@ -210,14 +237,19 @@ impl Registry {
             };
             let ours = stat.ephemeral_owner == self.session.id()
                 && token.is_none_or(|token| token.0 == stat.czxid);
-            if !ours || self.session.delete(&path, Some(stat.version)).await? != Delete::BadVersion {
+            if !ours || self.session.delete(&path, Some(stat.version)).await? != Delete::BadVersion
+            {
                 break;
             }
         }
         Ok(SessionEvent::Released { tp: tp.clone() })
     }
 
-    pub(super) async fn check_owner(&self, tp: &TopicPartition, token: Token) -> Result<SessionEvent> {
+    pub(super) async fn check_owner(
+        &self,
+        tp: &TopicPartition,
+        token: Token,
+    ) -> Result<SessionEvent> {
         let path = self.owner_path(tp);
         let ownership = match self.session.exists_watched(&path).await? {
             None => Ownership::Gone,
@@ -240,24 +272,37 @@ impl Registry {
 }
 
 /// What a member subscribes, with a list evaluated over the topics that exist.
-fn subscription(registration: &Registration, topics: &[String]) -> std::result::Result<Subscription, String> {
+fn subscription(
+    registration: &Registration,
+    topics: &[String],
+) -> std::result::Result<Subscription, String> {
     let filter = match (registration.pattern, registration.subscription.first()) {
         (Pattern::Static, _) => {
             let topics = registration.subscription.iter();
-            return Ok(topics.map(|(topic, streams)| (topic.as_str().into(), *streams)).collect());
+            return Ok(topics
+                .map(|(topic, streams)| (topic.as_str().into(), *streams))
+                .collect());
         }
         (_, None) => return Ok(Subscription::new()),
-        (Pattern::WhiteList, Some((expression, streams))) => (TopicFilter::white_list(expression)?, *streams),
-        (Pattern::BlackList, Some((expression, streams))) => (TopicFilter::black_list(expression)?, *streams),
+        (Pattern::WhiteList, Some((expression, streams))) => {
+            (TopicFilter::white_list(expression)?, *streams)
+        }
+        (Pattern::BlackList, Some((expression, streams))) => {
+            (TopicFilter::black_list(expression)?, *streams)
+        }
     };
     let (filter, streams) = filter;
     let allowed = topics.iter().filter(|topic| filter.allows(topic));
-    Ok(allowed.map(|topic| (topic.as_str().into(), streams)).collect())
+    Ok(allowed
+        .map(|topic| (topic.as_str().into(), streams))
+        .collect())
 }
 
 /// The partition that an owner node is for, if the path is one of this group's.
 pub(super) fn partition_of(group: &str, path: &str) -> Option<TopicPartition> {
-    let rest = path.strip_prefix(&paths::group_owners(group))?.strip_prefix('/')?;
+    let rest = path
+        .strip_prefix(&paths::group_owners(group))?
+        .strip_prefix('/')?;
     let (topic, partition) = rest.split_once('/')?;
     Some(TopicPartition::new(topic, partition.parse().ok()?))
 }

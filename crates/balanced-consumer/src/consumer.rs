@@ -1,0 +1,274 @@
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use async_trait::async_trait;
+use divvy_client::{Client, NativeBackend};
+use divvy_simple_consumer::{
+    Consumer, ConsumerConfig, Coordination, Engine, Error, OffsetStore, Result, ZooKeeperOffsets,
+    with_storage,
+};
+use divvy_zookeeper::documents::{Pattern, Registration};
+use divvy_zookeeper::{ZooKeeper, paths};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::assignor::{Assignor, Range};
+use crate::driver::{Driver, Member};
+use crate::listener::{RebalanceListener, Silent};
+use crate::machine::MembershipConfig;
+
+/// A consumer that shares the partitions of its topics with the other members of its group, through ZooKeeper.
+///
+/// Members may be divvy's, or Kafka's own high-level consumers: both keep to the same contract. Everything but joining and
+/// leaving is a [`Consumer`]'s, to which this dereferences.
+#[derive(Debug)]
+pub struct BalancedConsumer(Consumer<ZooKeeperGroup>);
+
+impl Deref for BalancedConsumer {
+    type Target = Consumer<ZooKeeperGroup>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl DerefMut for BalancedConsumer {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
+    }
+}
+
+/// Which group a [`BalancedConsumer`] joins, and how. Make one with [`BalancedConsumerConfig::new`] and change single fields.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct BalancedConsumerConfig {
+    /// The group. Kafka: `group.id`; PyKafka: `consumer_group`.
+    pub group: String,
+    /// The topics.
+    pub topics: Vec<String>,
+    /// The ZooKeeper in which the group meets, its session timeout and its ACL. Kafka: `zookeeper.connect`,
+    /// `zookeeper.session.timeout.ms`; PyKafka: `zookeeper_hosts`, `zookeeper_connection_timeout_ms`. The consumer has a session of
+    /// its own.
+    pub zookeeper: divvy_zookeeper::Config,
+    /// In how many streams the member hands its partitions out; each counts as one consumer of the group. The first is the
+    /// consumer itself, the others are its [`stream_handle`](Consumer::stream_handle)s. Kafka: the numbers of streams given to
+    /// `createMessageStreams`. Default: 1.
+    pub streams: u32,
+    /// The rule that shares partitions out; the same in every member. Kafka: `partition.assignment.strategy`. Default:
+    /// [`Range`], as Kafka's.
+    pub assignor: Arc<dyn Assignor>,
+    /// Is told of partitions that come and go. Default: nobody.
+    pub listener: Arc<dyn RebalanceListener>,
+    /// How long one call of the listener may take; then the rebalance goes on without it. Default: 10 s.
+    pub listener_timeout: Duration,
+    /// How long leaving in order may take beyond [`ConsumerConfig::drain_timeout`]; what is not released then goes with the
+    /// session. Default: 5 s.
+    pub close_timeout: Duration,
+    /// The rest. Its `group` is replaced by the one above.
+    pub consumer: ConsumerConfig,
+}
+
+impl fmt::Debug for BalancedConsumerConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BalancedConsumerConfig")
+            .field("group", &self.group)
+            .field("topics", &self.topics)
+            .field("zookeeper", &self.zookeeper)
+            .field("streams", &self.streams)
+            .field("assignor", &self.assignor)
+            .field("consumer", &self.consumer)
+            .finish_non_exhaustive()
+    }
+}
+
+impl BalancedConsumerConfig {
+    /// Joins a group that meets in this ZooKeeper, for these topics.
+    pub fn new<S: Into<String>>(
+        zookeeper: divvy_zookeeper::Config,
+        group: impl Into<String>,
+        topics: impl IntoIterator<Item = S>,
+    ) -> Self {
+        Self {
+            group: group.into(),
+            topics: topics.into_iter().map(Into::into).collect(),
+            zookeeper,
+            streams: 1,
+            assignor: Arc::new(Range),
+            listener: Arc::new(Silent),
+            listener_timeout: Duration::from_secs(10),
+            close_timeout: Duration::from_secs(5),
+            consumer: ConsumerConfig::default(),
+        }
+    }
+
+    fn validate(&self) -> Result<()> {
+        paths::validate_group(&self.group)
+            .map_err(|error| Error::config("group", error.to_string()))?;
+        if self.topics.is_empty() {
+            return Err(Error::config("topics", "names none"));
+        }
+        for topic in &self.topics {
+            paths::validate_topic(topic)
+                .map_err(|error| Error::config("topics", error.to_string()))?;
+        }
+        if !(1..=1024).contains(&self.streams) {
+            return Err(Error::config("streams", "must be 1 to 1024"));
+        }
+        if self.listener_timeout.is_zero() {
+            return Err(Error::config(
+                "listener_timeout",
+                "must be longer than zero",
+            ));
+        }
+        self.consumer.validate()
+    }
+}
+
+impl BalancedConsumer {
+    /// Makes a member on a client's cluster, without any I/O; [`Consumer::start`] joins the group.
+    pub fn new(client: &Client, config: BalancedConsumerConfig) -> Result<Self> {
+        config.validate()?;
+        let zookeeper =
+            ZooKeeper::new(config.zookeeper.clone()).map_err(divvy_client::Error::from)?;
+        let hostname = gethostname::gethostname().to_string_lossy().into_owned();
+        let consumer_id = paths::consumer_id(&config.group, &hostname, now_ms(), rand::random());
+        let mut settings = config.consumer.clone();
+        settings.group = Some(config.group.clone());
+        let backend = NativeBackend::new(client, settings.fetch.clone())?;
+        let offsets = || -> Arc<dyn OffsetStore> {
+            Arc::new(ZooKeeperOffsets::new(zookeeper.clone(), &config.group))
+        };
+        let store = with_storage(client, &settings, &config.group, &consumer_id, offsets);
+        let runtime = client.runtime().clone();
+        let engine = Engine::new(
+            settings,
+            consumer_id,
+            Arc::new(backend),
+            Some(store),
+            runtime,
+        );
+        let coordination = ZooKeeperGroup {
+            config,
+            zookeeper,
+            running: None,
+        };
+        Ok(Self(Consumer::with(engine, coordination)))
+    }
+
+    /// Leaves the group: see [`Consumer::close`].
+    pub async fn close(self) -> Result<()> {
+        self.0.close().await
+    }
+}
+
+/// The [`Coordination`] of a [`BalancedConsumer`]: a member of a group that meets in ZooKeeper. Its work runs on the thread of
+/// the ZooKeeper session, so that an application that burns CPU does not cost the membership.
+#[derive(Debug)]
+pub struct ZooKeeperGroup {
+    config: BalancedConsumerConfig,
+    zookeeper: ZooKeeper,
+    running: Option<Running>,
+}
+
+#[derive(Debug)]
+struct Running {
+    /// Completed to leave in order; dropped to let go of everything.
+    close: oneshot::Sender<()>,
+    driver: JoinHandle<()>,
+}
+
+#[async_trait]
+impl Coordination for ZooKeeperGroup {
+    async fn start(&mut self, engine: &Arc<Engine>) -> Result<()> {
+        let session = self
+            .zookeeper
+            .session()
+            .await
+            .map_err(divvy_client::Error::from)?;
+        for topic in &self.config.topics {
+            if session
+                .topic(topic)
+                .await
+                .map_err(divvy_client::Error::from)?
+                .is_none()
+            {
+                let topic = topic.clone();
+                return Err(divvy_client::Error::UnknownTopic { topic }.into());
+            }
+            engine.backend().partitions(topic).await?;
+        }
+        let consumer_id: Arc<str> = engine.consumer_id().into();
+        let member = Member {
+            group: self.config.group.clone(),
+            zookeeper: self.zookeeper.clone(),
+            registration: self.registration()?,
+            topics: self
+                .config
+                .topics
+                .iter()
+                .map(|topic| topic.as_str().into())
+                .collect(),
+            machine: MembershipConfig {
+                // Behind what each partition may take: draining, the listener, and the commit.
+                close_deadline: engine.config().drain_timeout + self.config.close_timeout,
+                ..MembershipConfig::new(consumer_id, Arc::clone(&self.config.assignor))
+            },
+            listener: Arc::clone(&self.config.listener),
+            listener_timeout: self.config.listener_timeout,
+        };
+        let (close, asked) = oneshot::channel();
+        let driver = Driver::new(member, Arc::clone(engine));
+        let driver = self.zookeeper.runtime().spawn(driver.run(asked));
+        self.running = Some(Running { close, driver });
+        Ok(())
+    }
+
+    async fn close(&mut self, engine: &Arc<Engine>) -> Result<()> {
+        let Some(Running { close, driver }) = self.running.take() else {
+            return Ok(());
+        };
+        // The driver ends early only with its runtime.
+        let _ = close.send(());
+        let settings = engine.config();
+        let within = settings.drain_timeout + self.config.close_timeout + Duration::from_secs(1);
+        match timeout(within, driver).await {
+            Ok(_) => Ok(()),
+            Err(_) => Err(Error::Group {
+                group: self.config.group.clone(),
+                why: format!(
+                    "could not be left in order within {within:?}; its nodes go when the session has timed out"
+                ),
+            }),
+        }
+    }
+}
+
+impl ZooKeeperGroup {
+    fn registration(&self) -> Result<String> {
+        let subscription = self
+            .config
+            .topics
+            .iter()
+            .map(|topic| (topic.clone(), self.config.streams));
+        let registration = Registration {
+            pattern: Pattern::Static,
+            subscription: subscription.collect(),
+            timestamp: i64::try_from(now_ms()).ok(),
+            readable_by_java: true,
+        };
+        registration.to_json().map_err(|error| Error::Group {
+            group: self.config.group.clone(),
+            why: format!("the registration cannot be written: {error}"),
+        })
+    }
+}
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,112 @@
+use bytes::Bytes;
+use divvy_protocol::records::{DecodeOptions, Decoded, decode};
+use divvy_protocol::{ErrorCode, TopicPartition};
+
+/// A piece of one partition's log as it came from the broker: whole entries, not checked and not decompressed yet.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Chunk {
+    /// Whose log it is.
+    pub tp: TopicPartition,
+    /// The offset that was asked for; what lies below it belongs to somebody else and is dropped on decoding.
+    pub from_offset: i64,
+    /// Where the log goes on after this piece.
+    pub next_offset: i64,
+    /// The end of the log as far as it can be read, when the piece was fetched.
+    pub high_watermark: i64,
+    /// The entries.
+    pub entries: Bytes,
+    /// Producer ids and first offsets of aborted transactions within it.
+    pub aborted: Vec<(i64, i64)>,
+    /// Whether any entry is compressed, so that decoding is work.
+    pub compressed: bool,
+}
+
+impl Chunk {
+    /// Checks and decompresses the entries. With `check_crc` off, damage is noticed only where it breaks the structure.
+    pub fn decode(&self, check_crc: bool) -> Decoded {
+        let options = DecodeOptions {
+            from_offset: self.from_offset,
+            check_crc,
+            aborted: self.aborted.clone(),
+            ..DecodeOptions::default()
+        };
+        decode(&self.entries, &options)
+    }
+
+    /// Its size in the fetch queue, in bytes.
+    pub fn size(&self) -> usize {
+        self.entries.len()
+    }
+}
+
+/// Why a backend has stopped fetching a partition. It goes on only when it is told to, by another
+/// [`start`](super::Backend::start).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FetchError {
+    /// The position is not within the log.
+    #[error("offset {offset} of {tp} is out of range")]
+    OffsetOutOfRange {
+        /// Whose log.
+        tp: TopicPartition,
+        /// The position that was asked for.
+        offset: i64,
+    },
+    /// The next message is larger than the largest that is accepted.
+    #[error(
+        "the message at offset {offset} of {tp} takes {size} bytes and the limit is {limit}; raise fetch_message_max_bytes_cap to read it, or seek beyond it"
+    )]
+    MessageTooLarge {
+        /// Whose log.
+        tp: TopicPartition,
+        /// The offset that was asked for.
+        offset: i64,
+        /// What the message needs.
+        size: usize,
+        /// The largest fetch that is allowed.
+        limit: usize,
+    },
+    /// What the broker sent for the partition cannot be read.
+    #[error("{tp} is corrupt at offset {offset}: {why}; seek beyond it to go on")]
+    Corrupt {
+        /// Whose log.
+        tp: TopicPartition,
+        /// The offset of the first entry that is damaged, or the one that was asked for.
+        offset: i64,
+        /// What is wrong.
+        why: String,
+    },
+    /// The broker refuses to serve the partition.
+    #[error("{tp} cannot be fetched at offset {offset}: {code}: {}", code.description())]
+    Refused {
+        /// Whose log.
+        tp: TopicPartition,
+        /// The offset that was asked for.
+        offset: i64,
+        /// The broker's reason.
+        code: ErrorCode,
+    },
+}
+
+impl FetchError {
+    /// The partition that is concerned.
+    pub fn partition(&self) -> &TopicPartition {
+        match self {
+            Self::OffsetOutOfRange { tp, .. }
+            | Self::MessageTooLarge { tp, .. }
+            | Self::Corrupt { tp, .. }
+            | Self::Refused { tp, .. } => tp,
+        }
+    }
+
+    /// The offset at which the partition stands still.
+    pub fn offset(&self) -> i64 {
+        match self {
+            Self::OffsetOutOfRange { offset, .. }
+            | Self::MessageTooLarge { offset, .. }
+            | Self::Corrupt { offset, .. }
+            | Self::Refused { offset, .. } => *offset,
+        }
+    }
+}

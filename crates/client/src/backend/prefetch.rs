@@ -1,0 +1,187 @@
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use divvy_protocol::TopicPartition;
+use tokio::sync::Notify;
+
+use super::{Chunk, FetchError};
+use crate::sync::lock;
+
+/// One start of one partition. What was fetched for an earlier start is not taken into the queue any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Generation(u64);
+
+/// The queue between a backend, which fetches, and a consumer, which hands out: one line of chunks per partition, bounded in
+/// bytes in total, drained in turns.
+///
+/// Each partition may use an equal share of the budget, so that neither a hot partition nor one that nobody reads can keep the
+/// others from being fetched.
+#[derive(Debug)]
+pub struct Prefetch {
+    budget: usize,
+    state: Mutex<State>,
+    /// Something can be taken out.
+    ready: Notify,
+    /// Something may be fetched: a partition was started or stopped, or has room again.
+    demand: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    generations: u64,
+    lines: BTreeMap<TopicPartition, Line>,
+    /// The partitions that hold something, in the order of their turns.
+    turns: VecDeque<TopicPartition>,
+}
+
+#[derive(Debug)]
+struct Line {
+    generation: Generation,
+    items: VecDeque<Result<Chunk, FetchError>>,
+    bytes: usize,
+    ready: Arc<Notify>,
+}
+
+impl Prefetch {
+    /// A queue for at most `budget` bytes.
+    pub fn new(budget: usize) -> Arc<Self> {
+        Arc::new(Self {
+            budget,
+            state: Mutex::default(),
+            ready: Notify::new(),
+            demand: Notify::new(),
+        })
+    }
+
+    /// Begins a line for a partition, or begins it anew: whatever it held is dropped.
+    pub fn open(&self, tp: &TopicPartition) -> Generation {
+        let mut state = self.lock();
+        state.generations += 1;
+        let generation = Generation(state.generations);
+        state.turns.retain(|other| other != tp);
+        let ready = match state.lines.remove(tp) {
+            Some(line) => line.ready,
+            None => Arc::default(),
+        };
+        let line = Line {
+            generation,
+            items: VecDeque::new(),
+            bytes: 0,
+            ready,
+        };
+        state.lines.insert(tp.clone(), line);
+        drop(state);
+        self.demand.notify_waiters();
+        generation
+    }
+
+    /// Ends a partition's line and drops what it held.
+    pub fn close(&self, tp: &TopicPartition) {
+        let mut state = self.lock();
+        state.turns.retain(|other| other != tp);
+        let closed = state.lines.remove(tp);
+        drop(state);
+        if let Some(line) = closed {
+            line.ready.notify_waiters();
+        }
+        self.demand.notify_waiters();
+    }
+
+    /// Puts something at the end of a partition's line. Gives `false`, and drops it, where the line was closed or begun anew
+    /// since this generation.
+    pub fn push(
+        &self,
+        tp: &TopicPartition,
+        generation: Generation,
+        item: Result<Chunk, FetchError>,
+    ) -> bool {
+        let mut state = self.lock();
+        let State { lines, turns, .. } = &mut *state;
+        let Some(line) = lines
+            .get_mut(tp)
+            .filter(|line| line.generation == generation)
+        else {
+            return false;
+        };
+        if line.items.is_empty() {
+            turns.push_back(tp.clone());
+        }
+        line.bytes += size(&item);
+        line.items.push_back(item);
+        let ready = Arc::clone(&line.ready);
+        drop(state);
+        ready.notify_waiters();
+        self.ready.notify_waiters();
+        true
+    }
+
+    /// Takes the next item of the partition whose turn it is, among those that `wanted` accepts. The partition goes to the end
+    /// of the turns.
+    pub fn pop(
+        &self,
+        mut wanted: impl FnMut(&TopicPartition) -> bool,
+    ) -> Option<(TopicPartition, Result<Chunk, FetchError>)> {
+        let mut state = self.lock();
+        let State { lines, turns, .. } = &mut *state;
+        let turn = turns.iter().position(&mut wanted)?;
+        let tp = turns.remove(turn)?;
+        let line = lines.get_mut(&tp)?;
+        let item = line.items.pop_front()?;
+        line.bytes -= size(&item);
+        if !line.items.is_empty() {
+            turns.push_back(tp.clone());
+        }
+        drop(state);
+        self.demand.notify_waiters();
+        Some((tp, item))
+    }
+
+    /// How many bytes a partition holds, and how many it may hold.
+    pub fn fill(&self, tp: &TopicPartition) -> Fill {
+        let state = self.lock();
+        Fill {
+            held: state.lines.get(tp).map_or(0, |line| line.bytes),
+            share: self.budget / state.lines.len().max(1),
+        }
+    }
+
+    /// How many bytes are held in all.
+    pub fn bytes(&self) -> usize {
+        self.lock().lines.values().map(|line| line.bytes).sum()
+    }
+
+    /// Woken whenever something is put in.
+    pub fn ready(&self) -> &Notify {
+        &self.ready
+    }
+
+    /// Woken whenever something is put into this partition's line, or the line ends. `None` where there is no such line.
+    pub fn ready_for(&self, tp: &TopicPartition) -> Option<Arc<Notify>> {
+        self.lock()
+            .lines
+            .get(tp)
+            .map(|line| Arc::clone(&line.ready))
+    }
+
+    /// Woken whenever a backend may have something to fetch.
+    pub fn demand(&self) -> &Notify {
+        &self.demand
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+}
+
+/// How full a partition's line is, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fill {
+    /// What it holds.
+    pub held: usize,
+    /// What it may hold.
+    pub share: usize,
+}
+
+fn size(item: &Result<Chunk, FetchError>) -> usize {
+    item.as_ref().map_or(0, Chunk::size)
+}

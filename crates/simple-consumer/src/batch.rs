@@ -1,0 +1,105 @@
+use std::sync::Arc;
+
+use divvy_client::TopicPartition;
+use divvy_protocol::records::{Record, Records};
+
+use crate::engine::Engine;
+use crate::message::OwnedMessage;
+use crate::receiver::{Open, Place};
+
+/// Messages of one partition, in order, that borrow from the fetch buffer: the fast way to read.
+///
+/// Iterating yields records. When the consumer is asked for more, or committed, or closed, exactly the records that were yielded
+/// are finished; the others come again with the next batch.
+#[derive(Debug)]
+pub struct Batch<'a> {
+    engine: &'a Arc<Engine>,
+    open: &'a mut Open,
+    explicit: bool,
+}
+
+impl<'a> Batch<'a> {
+    pub(crate) fn new(engine: &'a Arc<Engine>, open: &'a mut Open) -> Self {
+        Self {
+            explicit: engine.acks_explicitly(),
+            engine,
+            open,
+        }
+    }
+
+    /// The partition of all its messages.
+    pub fn partition(&self) -> &TopicPartition {
+        &self.open.tp
+    }
+
+    /// The end of the partition's log as far as it can be read, when the batch was fetched.
+    pub fn high_watermark(&self) -> i64 {
+        self.open.high_watermark
+    }
+
+    /// How many records were not yielded yet.
+    pub fn len(&self) -> usize {
+        self.open.place.left
+    }
+
+    /// Whether every record was yielded.
+    pub fn is_empty(&self) -> bool {
+        self.open.place.left == 0
+    }
+
+    /// The next record.
+    pub fn next_record(&mut self) -> Option<Record<'_>> {
+        self.records().next()
+    }
+
+    /// The records, from the first that was not yielded yet.
+    pub fn records(&mut self) -> BatchRecords<'_> {
+        BatchRecords {
+            engine: self.explicit.then_some(self.engine),
+            records: &self.open.records,
+            place: &mut self.open.place,
+            tp: &self.open.tp,
+            epoch: self.open.epoch,
+        }
+    }
+
+    /// The next record as a message of its own, which is finished by its acknowledgement alone.
+    pub fn next_owned(&mut self) -> Option<OwnedMessage> {
+        let open = &mut *self.open;
+        let (record, buffer) = open.place.advance(&open.records)?;
+        Some(OwnedMessage::new(
+            self.engine,
+            &open.tp,
+            open.epoch,
+            &record,
+            buffer,
+        ))
+    }
+}
+
+/// The records of a [`Batch`], made by [`Batch::records`].
+#[derive(Debug)]
+pub struct BatchRecords<'a> {
+    /// Where acknowledgements are awaited, if they are.
+    engine: Option<&'a Arc<Engine>>,
+    records: &'a Records,
+    place: &'a mut Place,
+    tp: &'a TopicPartition,
+    epoch: u64,
+}
+
+impl<'a> Iterator for BatchRecords<'a> {
+    type Item = Record<'a>;
+
+    fn next(&mut self) -> Option<Record<'a>> {
+        let (record, _) = self.place.advance(self.records)?;
+        if let Some(engine) = self.engine {
+            engine.detach(self.tp, self.epoch, record.offset);
+        }
+        Some(record)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.place.left, Some(self.place.left))
+    }
+}

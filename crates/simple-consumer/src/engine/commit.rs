@@ -1,0 +1,139 @@
+//! Storing how far partitions are finished.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use divvy_client::TopicPartition;
+use tokio::time::Instant;
+
+use super::Engine;
+use crate::assignment::Assignment;
+use crate::error::{Error, Result};
+use crate::event::Event;
+use crate::offsets::OffsetStore;
+use crate::sync::lock;
+
+struct Due {
+    assignment: Assignment,
+    epoch: u64,
+    offset: i64,
+}
+
+impl Engine {
+    /// Commits what is finished, of these partitions or of all. What is stored already is left out.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Commit`] naming each partition that failed; the others are committed.
+    pub async fn commit_finished(&self, only: Option<&[TopicPartition]>) -> Result<()> {
+        let store = self.store.as_ref().ok_or(Error::NoGroup)?;
+        let _one_at_a_time = self.committing.lock().await;
+        let due = self.due(store.as_ref(), only);
+        self.write(store.as_ref(), due).await
+    }
+
+    /// Commits these offsets, whatever is finished.
+    pub(crate) async fn commit_to(&self, offsets: &BTreeMap<TopicPartition, i64>) -> Result<()> {
+        let store = self.store.as_ref().ok_or(Error::NoGroup)?;
+        let _one_at_a_time = self.committing.lock().await;
+        let due = {
+            let state = lock(&self.state);
+            let due = offsets.iter().map(|(tp, offset)| {
+                let held = state.partitions.get(tp);
+                let held = held.ok_or_else(|| Error::NotAssigned { tp: tp.clone() })?;
+                Ok(Due {
+                    assignment: held.assignment.clone(),
+                    epoch: held.epoch,
+                    offset: *offset,
+                })
+            });
+            due.collect::<Result<Vec<_>>>()?
+        };
+        self.write(store.as_ref(), due).await
+    }
+
+    /// Commits in the background, until the engine is dropped or closed.
+    pub(crate) fn commit_regularly(self: &Arc<Self>) -> Option<tokio::task::JoinHandle<()>> {
+        let interval = self
+            .config
+            .auto_commit_interval
+            .filter(|_| self.store.is_some())?;
+        let engine = Arc::downgrade(self);
+        Some(self.runtime.spawn(async move {
+            loop {
+                tokio::time::sleep(interval).await;
+                let Some(engine) = engine.upgrade().filter(|engine| !engine.is_closed()) else {
+                    return;
+                };
+                if let Err(error) = engine.commit_finished(None).await {
+                    let message = error.to_string();
+                    engine.emit(Event::Error { message });
+                }
+            }
+        }))
+    }
+
+    fn due(&self, store: &dyn OffsetStore, only: Option<&[TopicPartition]>) -> Vec<Due> {
+        let state = lock(&self.state);
+        let held = state.partitions.iter();
+        held.filter(|(tp, _)| only.is_none_or(|only| only.contains(tp)))
+            .filter_map(|(_, held)| {
+                let offset = held.progress.finished();
+                let stored = held.committed.is_some_and(|(committed, since)| {
+                    let forgotten = store
+                        .forgets_after()
+                        .is_some_and(|age| since.elapsed() >= age);
+                    committed == offset && !forgotten
+                });
+                (!stored).then(|| Due {
+                    assignment: held.assignment.clone(),
+                    epoch: held.epoch,
+                    offset,
+                })
+            })
+            .collect()
+    }
+
+    async fn write(&self, store: &dyn OffsetStore, due: Vec<Due>) -> Result<()> {
+        if due.is_empty() {
+            return Ok(());
+        }
+        let offsets: Vec<(Assignment, i64)> = due
+            .iter()
+            .map(|due| (due.assignment.clone(), due.offset))
+            .collect();
+        let mut results = match store.commit(&offsets).await {
+            Ok(results) => results,
+            Err(error) => offsets
+                .iter()
+                .map(|(assignment, _)| (assignment.tp.clone(), Err(error.clone())))
+                .collect(),
+        };
+        let (mut done, mut failed) = (Vec::new(), Vec::new());
+        let now = Instant::now();
+        let mut state = lock(&self.state);
+        for due in due {
+            let tp = due.assignment.tp;
+            match results.remove(&tp) {
+                Some(Err(error)) => failed.push((tp, error)),
+                Some(Ok(())) | None => {
+                    if let Some(held) = state.partitions.get_mut(&tp)
+                        && held.epoch == due.epoch
+                    {
+                        held.committed = Some((due.offset, now));
+                    }
+                    done.push((tp, due.offset));
+                }
+            }
+        }
+        drop(state);
+        if !done.is_empty() {
+            self.emit(Event::Committed { offsets: done });
+        }
+        if failed.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::Commit { failed })
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Handing out and giving back.
+
+use divvy_client::{Chunk, FetchError, TopicPartition};
+
+use super::Engine;
+use crate::config::AckMode;
+use crate::event::Event;
+use crate::sync::lock;
+
+/// What a receiver took out of the queue.
+#[derive(Debug)]
+pub(crate) enum Taken {
+    /// A chunk, and the hold under which its messages may be handed out.
+    Chunk(Chunk, u64),
+    /// A partition stands still.
+    Error(FetchError, u64),
+}
+
+/// How often a damaged entry is fetched before it is believed: damage on the way is not there the next time.
+const CORRUPT_ATTEMPTS: u32 = 3;
+
+impl Engine {
+    /// Takes the next item out of the queue for a receiver, if there is one for it.
+    pub(crate) fn take(
+        &self,
+        receiver: usize,
+        mut wanted: impl FnMut(&TopicPartition) -> bool,
+    ) -> Option<Taken> {
+        let state = lock(&self.state);
+        let (tp, item) = self.backend.prefetch().pop(|tp| {
+            state
+                .partitions
+                .get(tp)
+                .is_some_and(|held| held.receiver == receiver && !held.paused && !held.stopping)
+                && wanted(tp)
+        })?;
+        let epoch = state.partitions.get(&tp)?.epoch;
+        Some(match item {
+            Ok(chunk) => Taken::Chunk(chunk, epoch),
+            Err(error) => Taken::Error(error, epoch),
+        })
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        lock(&self.state).closed
+    }
+
+    /// Whether a hold has ended for good, so that what was taken under it is worth nothing.
+    pub(crate) fn is_stale(&self, tp: &TopicPartition, epoch: u64) -> bool {
+        let state = lock(&self.state);
+        let held = state.partitions.get(tp).filter(|held| held.epoch == epoch);
+        held.is_none_or(|held| held.stopping)
+    }
+
+    /// Marks messages of a partition as being in the application's hands. Gives `false` where they must not be handed out.
+    pub(crate) fn hand_out(&self, tp: &TopicPartition, epoch: u64, high_watermark: i64) -> bool {
+        let mut state = lock(&self.state);
+        let Some(held) = state.partitions.get_mut(tp) else {
+            return false;
+        };
+        if held.epoch != epoch || held.paused || held.stopping {
+            return false;
+        }
+        held.in_hand = true;
+        held.high_watermark = Some(high_watermark);
+        true
+    }
+
+    /// Takes back what was handed out: everything below `next_offset` was yielded to the application.
+    pub(crate) fn give_back(&self, tp: &TopicPartition, epoch: u64, next_offset: i64) {
+        let mut state = lock(&self.state);
+        if let Some(held) = state
+            .partitions
+            .get_mut(tp)
+            .filter(|held| held.epoch == epoch)
+        {
+            held.in_hand = false;
+            held.position = held.position.max(next_offset);
+            held.progress.advance(next_offset);
+        }
+        drop(state);
+        self.settled.notify_waiters();
+    }
+
+    /// Takes back what was handed out without finishing any of it.
+    pub(crate) fn abandon(&self, tp: &TopicPartition, epoch: u64) {
+        let mut state = lock(&self.state);
+        if let Some(held) = state
+            .partitions
+            .get_mut(tp)
+            .filter(|held| held.epoch == epoch)
+        {
+            held.in_hand = false;
+        }
+        drop(state);
+        self.settled.notify_waiters();
+    }
+
+    /// Fetches a partition anew from this offset on, behind what is handed out already.
+    pub(crate) fn refetch(&self, tp: &TopicPartition, epoch: u64, offset: i64) {
+        let state = lock(&self.state);
+        let held = state.partitions.get(tp).filter(|held| held.epoch == epoch);
+        if held.is_some_and(|held| !held.stopping) {
+            self.backend.start(tp, offset);
+        }
+    }
+
+    /// From now on this message is finished by its acknowledgement alone.
+    pub(crate) fn detach(&self, tp: &TopicPartition, epoch: u64, offset: i64) {
+        let mut state = lock(&self.state);
+        if let Some(held) = state
+            .partitions
+            .get_mut(tp)
+            .filter(|held| held.epoch == epoch)
+        {
+            held.progress.detach(offset);
+        }
+    }
+
+    pub(crate) fn acks_explicitly(&self) -> bool {
+        self.config.ack_mode == AckMode::Explicit
+    }
+
+    /// Finishes one message. Gives `false` where it was finished before, or its partition is in other hands.
+    pub(crate) fn ack(&self, tp: &TopicPartition, epoch: u64, offset: i64) -> bool {
+        let mut state = lock(&self.state);
+        let held = state
+            .partitions
+            .get_mut(tp)
+            .filter(|held| held.epoch == epoch);
+        let acked = held.is_some_and(|held| held.progress.ack(offset));
+        drop(state);
+        self.settled.notify_waiters();
+        acked
+    }
+
+    /// Finishes every message below an offset.
+    pub(crate) fn ack_below(&self, tp: &TopicPartition, epoch: u64, next_offset: i64) {
+        let mut state = lock(&self.state);
+        if let Some(held) = state
+            .partitions
+            .get_mut(tp)
+            .filter(|held| held.epoch == epoch)
+        {
+            held.progress.ack_below(next_offset);
+        }
+        drop(state);
+        self.settled.notify_waiters();
+    }
+
+    /// A chunk was damaged at this offset. Fetches it anew a few times; gives the error when that did not help.
+    pub(crate) fn damaged(
+        &self,
+        tp: &TopicPartition,
+        epoch: u64,
+        offset: i64,
+        why: String,
+    ) -> Option<FetchError> {
+        let mut state = lock(&self.state);
+        let held = state
+            .partitions
+            .get_mut(tp)
+            .filter(|held| held.epoch == epoch)?;
+        let attempts = match held.corrupt {
+            Some((seen, attempts)) if seen == offset => attempts + 1,
+            _ => 1,
+        };
+        held.corrupt = Some((offset, attempts));
+        if attempts < CORRUPT_ATTEMPTS {
+            self.backend.start(tp, offset);
+            return None;
+        }
+        // Nothing behind the damage may be handed out before somebody has decided to leave it out.
+        self.backend.stop(tp);
+        drop(state);
+        let tp = tp.clone();
+        self.events.emit(Event::Corrupt {
+            tp: tp.clone(),
+            offset,
+            why: why.clone(),
+        });
+        Some(FetchError::Corrupt { tp, offset, why })
+    }
+}

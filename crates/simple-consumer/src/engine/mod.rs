@@ -1,0 +1,297 @@
+//! What a consumer holds at one moment: which partitions, how far each was handed out, and how far it is finished.
+//!
+//! The engine stands between whoever assigns partitions, the receivers that hand messages to the application, and the store of
+//! offsets. Each of its methods is one step under one lock; none of them waits for the application.
+
+mod commit;
+mod hand;
+mod position;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use divvy_client::{Backend, Client, TopicPartition};
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
+
+pub(crate) use self::hand::Taken;
+pub(crate) use self::position::retry_backoff;
+pub use self::position::{SeekTo, Start};
+use crate::assignment::Assignment;
+use crate::config::ConsumerConfig;
+use crate::error::{Error, Result};
+use crate::event::{Event, Events};
+use crate::offsets::OffsetStore;
+use crate::progress::Progress;
+use crate::sync::lock;
+
+/// The state that a consumer, its streams and whoever coordinates it share.
+pub struct Engine {
+    config: ConsumerConfig,
+    consumer_id: String,
+    backend: Arc<dyn Backend>,
+    store: Option<Arc<dyn OffsetStore>>,
+    events: Events,
+    runtime: tokio::runtime::Handle,
+    state: Mutex<State>,
+    /// Something was given back, acknowledged, or taken away.
+    settled: Notify,
+    /// One commit at a time, so that an older one cannot overtake a newer.
+    committing: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    epochs: u64,
+    partitions: BTreeMap<TopicPartition, Held>,
+    closed: bool,
+}
+
+/// A partition in this consumer's hands.
+#[derive(Debug)]
+struct Held {
+    assignment: Assignment,
+    /// Which hold of which position this is: what was handed out under another one is stale.
+    epoch: u64,
+    /// The offset of the next message to hand out.
+    position: i64,
+    progress: Progress,
+    /// What is stored, as far as this consumer knows, and since when.
+    committed: Option<(i64, Instant)>,
+    high_watermark: Option<i64>,
+    paused: bool,
+    /// Nothing more is handed out.
+    stopping: bool,
+    /// Messages that are in the application's hands and will be given back.
+    in_hand: bool,
+    /// The receiver that hands it out.
+    receiver: usize,
+    /// How often the entry at this offset came damaged.
+    corrupt: Option<(i64, u32)>,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine")
+            .field("consumer_id", &self.consumer_id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Brings a backend and a store of offsets together. Its background work runs on `runtime`.
+    pub fn new(
+        config: ConsumerConfig,
+        consumer_id: String,
+        backend: Arc<dyn Backend>,
+        store: Option<Arc<dyn OffsetStore>>,
+        runtime: tokio::runtime::Handle,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            config,
+            consumer_id,
+            backend,
+            store,
+            events: Events::default(),
+            runtime,
+            state: Mutex::default(),
+            settled: Notify::new(),
+            committing: tokio::sync::Mutex::new(()),
+        })
+    }
+
+    /// An engine over the native backend.
+    pub fn native(
+        client: &Client,
+        config: ConsumerConfig,
+        consumer_id: String,
+    ) -> Result<Arc<Self>> {
+        config.validate()?;
+        let backend = divvy_client::NativeBackend::new(client, config.fetch.clone())?;
+        let store = crate::offsets::for_client(client, &config, &consumer_id)?;
+        let runtime = client.runtime().clone();
+        Ok(Self::new(
+            config,
+            consumer_id,
+            Arc::new(backend),
+            store,
+            runtime,
+        ))
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &ConsumerConfig {
+        &self.config
+    }
+
+    /// The name under which this consumer commits, and is known in its group.
+    pub fn consumer_id(&self) -> &str {
+        &self.consumer_id
+    }
+
+    /// Where messages come from.
+    pub fn backend(&self) -> &Arc<dyn Backend> {
+        &self.backend
+    }
+
+    /// Where offsets are stored; `None` without a group.
+    pub fn store(&self) -> Option<&Arc<dyn OffsetStore>> {
+        self.store.as_ref()
+    }
+
+    /// Where events are reported.
+    pub fn events(&self) -> &Events {
+        &self.events
+    }
+
+    /// The runtime of the background work.
+    pub fn runtime(&self) -> &tokio::runtime::Handle {
+        &self.runtime
+    }
+
+    /// Takes a partition into hand: it is fetched and handed out from `start` on.
+    ///
+    /// `committed` is what is stored for it, so that the same offset is not stored again.
+    pub fn assign(&self, assignment: Assignment, start: i64, committed: Option<i64>) {
+        let mut state = lock(&self.state);
+        if state.closed {
+            return;
+        }
+        state.epochs += 1;
+        let tp = assignment.tp.clone();
+        let held = Held {
+            receiver: assignment.stream,
+            assignment,
+            epoch: state.epochs,
+            position: start,
+            progress: Progress::new(start),
+            committed: committed.map(|offset| (offset, Instant::now())),
+            high_watermark: None,
+            paused: false,
+            stopping: false,
+            in_hand: false,
+            corrupt: None,
+        };
+        state.partitions.insert(tp.clone(), held);
+        // Within the lock, so that starting and stopping one partition cannot change places.
+        self.backend.start(&tp, start);
+    }
+
+    /// Stops handing out a partition, and waits until the application has finished what it has in hand, or the drain timeout has
+    /// passed. Gives whether everything was finished.
+    pub async fn stop(&self, tp: &TopicPartition) -> bool {
+        let deadline = Instant::now() + self.config.drain_timeout;
+        {
+            let mut state = lock(&self.state);
+            let Some(held) = state.partitions.get_mut(tp) else {
+                return true;
+            };
+            held.stopping = true;
+            self.backend.stop(tp);
+        }
+        self.settled_by(tp, deadline).await
+    }
+
+    async fn settled_by(&self, tp: &TopicPartition, deadline: Instant) -> bool {
+        loop {
+            let settled = self.settled.notified();
+            tokio::pin!(settled);
+            settled.as_mut().enable();
+            let busy = lock(&self.state)
+                .partitions
+                .get(tp)
+                .is_some_and(|held| held.in_hand || !held.progress.is_settled());
+            if !busy {
+                return true;
+            }
+            if timeout_at(deadline, settled).await.is_err() {
+                return false;
+            }
+        }
+    }
+
+    /// Lets go of a partition at once: what is in the application's hands becomes stale, and nothing is committed.
+    pub fn remove(&self, tp: &TopicPartition) {
+        let mut state = lock(&self.state);
+        if state.partitions.remove(tp).is_some() {
+            self.backend.stop(tp);
+        }
+        drop(state);
+        self.settled.notify_waiters();
+        // Receivers that wait for this partition look again.
+        self.backend.prefetch().ready().notify_waiters();
+    }
+
+    /// The partitions in hand.
+    pub fn assignments(&self) -> Vec<Assignment> {
+        let state = lock(&self.state);
+        let held = state.partitions.values();
+        held.map(|held| held.assignment.clone()).collect()
+    }
+
+    /// Keeps a partition back from every receiver, or lets it go on. What was fetched stays queued.
+    pub(crate) fn set_paused(&self, tps: &[TopicPartition], paused: bool) -> Result<()> {
+        let mut state = lock(&self.state);
+        for tp in tps {
+            held(&mut state, tp)?.paused = paused;
+        }
+        drop(state);
+        self.backend.prefetch().ready().notify_waiters();
+        Ok(())
+    }
+
+    pub(crate) fn paused(&self) -> BTreeSet<TopicPartition> {
+        let state = lock(&self.state);
+        let paused = state.partitions.iter().filter(|(_, held)| held.paused);
+        paused.map(|(tp, _)| tp.clone()).collect()
+    }
+
+    /// Gives partitions into the hands of one receiver.
+    pub(crate) fn set_receiver(&self, tp: &TopicPartition, receiver: usize) -> Result<()> {
+        held(&mut lock(&self.state), tp)?.receiver = receiver;
+        Ok(())
+    }
+
+    /// Waits until nothing that was handed out is unfinished, or the time is over.
+    pub(crate) async fn drained(&self, within: Duration) {
+        let deadline = Instant::now() + within;
+        let tps: Vec<_> = lock(&self.state).partitions.keys().cloned().collect();
+        for tp in tps {
+            self.settled_by(&tp, deadline).await;
+        }
+    }
+
+    /// Hands nothing out any more.
+    pub fn stop_all(&self) {
+        let mut state = lock(&self.state);
+        for (tp, held) in &mut state.partitions {
+            held.stopping = true;
+            self.backend.stop(tp);
+        }
+    }
+
+    /// Ends everything; receivers get [`Error::Closed`] from now on.
+    pub async fn close(&self) {
+        {
+            let mut state = lock(&self.state);
+            state.closed = true;
+            state.partitions.clear();
+        }
+        self.settled.notify_waiters();
+        self.backend.close().await;
+        self.backend.prefetch().ready().notify_waiters();
+    }
+
+    /// Reports an event.
+    pub fn emit(&self, event: Event) {
+        self.events.emit(event);
+    }
+}
+
+fn held<'a>(state: &'a mut State, tp: &TopicPartition) -> Result<&'a mut Held> {
+    let found = state.partitions.get_mut(tp);
+    found.ok_or_else(|| Error::NotAssigned { tp: tp.clone() })
+}

@@ -1,0 +1,136 @@
+use divvy_client::TopicPartition;
+use tokio::sync::broadcast;
+
+use crate::assignment::Assignment;
+
+/// Something that an operator, or the application, may want to know of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// These partitions came into this consumer's hands; their messages follow.
+    Assigned {
+        /// The partitions, in order.
+        partitions: Vec<Assignment>,
+    },
+    /// These partitions were given up in order: nothing more is handed out, what was finished is committed.
+    Revoked {
+        /// The partitions, in order.
+        partitions: Vec<Assignment>,
+    },
+    /// These partitions were taken away: somebody else may have them already, and nothing was committed.
+    Lost {
+        /// The partitions, in order.
+        partitions: Vec<Assignment>,
+        /// What happened.
+        reason: String,
+    },
+    /// This member has no partition, as a rule because the group has more streams than partitions. It takes over when others
+    /// leave.
+    Idle,
+    /// A partition that is assigned to this member is still owned by another; it is waited for.
+    Waiting {
+        /// The partition.
+        tp: TopicPartition,
+        /// The text of the owner node.
+        owner: String,
+        /// Since when, in milliseconds.
+        waited_ms: u64,
+    },
+    /// Offsets were stored.
+    Committed {
+        /// The next offset to read of each partition.
+        offsets: Vec<(TopicPartition, i64)>,
+    },
+    /// A position was chosen by policy, because there was none or it lay outside of the log.
+    Reset {
+        /// The partition.
+        tp: TopicPartition,
+        /// The position before; `None` where none was stored.
+        from: Option<i64>,
+        /// The position now.
+        to: i64,
+        /// Why.
+        reason: ResetReason,
+    },
+    /// A message is damaged; the partition stands still before it.
+    Corrupt {
+        /// The partition.
+        tp: TopicPartition,
+        /// The offset.
+        offset: i64,
+        /// What is wrong.
+        why: String,
+    },
+    /// A node in the group's registry keeps every member from sharing partitions.
+    Blocked {
+        /// Its path.
+        node: String,
+        /// What it holds.
+        data: String,
+        /// What that means and what to do.
+        why: String,
+    },
+    /// A topic was deleted; its partitions were given up.
+    TopicGone {
+        /// Its name.
+        topic: String,
+    },
+    /// Something failed in the background and is tried again.
+    Error {
+        /// What, where and why.
+        message: String,
+    },
+}
+
+/// Why a position was chosen by policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ResetReason {
+    /// Nothing is stored for the group.
+    NoStoredOffset,
+    /// The position lay below the first offset of the log: retention was faster than the consumer.
+    BelowLogStart,
+    /// The position lay above the end of the log: the log was truncated, or the topic made anew.
+    AboveLogEnd,
+}
+
+impl ResetReason {
+    /// A short name for logs and scripts.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NoStoredOffset => "no_stored_offset",
+            Self::BelowLogStart => "below_log_start",
+            Self::AboveLogEnd => "above_log_end",
+        }
+    }
+}
+
+/// How many events a slow subscriber may fall behind before it misses the oldest.
+const KEPT_EVENTS: usize = 1024;
+
+/// Where a consumer reports its events.
+#[derive(Clone, Debug)]
+pub struct Events(broadcast::Sender<Event>);
+
+impl Default for Events {
+    fn default() -> Self {
+        Self(broadcast::Sender::new(KEPT_EVENTS))
+    }
+}
+
+impl Events {
+    /// Reports an event to all subscribers, and to the log.
+    pub fn emit(&self, event: Event) {
+        match &event {
+            Event::Error { message } => tracing::warn!("{message}"),
+            event => tracing::debug!(?event),
+        }
+        // Without a subscriber nobody wants to know.
+        let _ = self.0.send(event);
+    }
+
+    /// Sees every event from now on. Who falls behind by more than 1024 events is told how many were missed.
+    pub fn subscribe(&self) -> broadcast::Receiver<Event> {
+        self.0.subscribe()
+    }
+}

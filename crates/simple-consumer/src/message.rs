@@ -1,0 +1,140 @@
+use std::sync::Arc;
+
+use bytes::Bytes;
+use divvy_client::TopicPartition;
+use divvy_protocol::records::{Cursor, Record};
+
+use crate::engine::Engine;
+use crate::receiver::Open;
+
+/// A message that borrows from the fetch buffer. It is finished when the consumer is asked for more, or committed, or closed.
+#[derive(Clone, Debug)]
+pub struct Message<'a> {
+    engine: &'a Arc<Engine>,
+    open: &'a Open,
+    record: Record<'a>,
+    buffer: &'a Bytes,
+}
+
+impl<'a> Message<'a> {
+    /// The message at a cursor. `None` at the end.
+    pub(crate) fn at(engine: &'a Arc<Engine>, open: &'a Open, mut cursor: Cursor) -> Option<Self> {
+        let (record, buffer) = open.records.next_with_buf(&mut cursor)?;
+        if engine.acks_explicitly() {
+            engine.detach(&open.tp, open.epoch, record.offset);
+        }
+        Some(Self {
+            engine,
+            open,
+            record,
+            buffer,
+        })
+    }
+
+    /// Its partition.
+    pub fn partition(&self) -> &'a TopicPartition {
+        &self.open.tp
+    }
+
+    /// Its topic.
+    pub fn topic(&self) -> &'a str {
+        &self.open.tp.topic
+    }
+
+    /// Its offset.
+    pub fn offset(&self) -> i64 {
+        self.record.offset
+    }
+
+    /// When it was made or stored, in milliseconds since 1970; `None` in the format of Kafka before 0.10.
+    pub fn timestamp(&self) -> Option<i64> {
+        self.record.timestamp
+    }
+
+    /// Its key; `None` for none, which is something else than an empty one.
+    pub fn key(&self) -> Option<&'a [u8]> {
+        self.record.key
+    }
+
+    /// Its value; `None` for none (a tombstone), which is something else than an empty one.
+    pub fn value(&self) -> Option<&'a [u8]> {
+        self.record.value
+    }
+
+    /// Everything of it, headers too.
+    pub fn record(&self) -> &Record<'a> {
+        &self.record
+    }
+
+    /// Makes it outlive the next call. It shares the fetch buffer and is finished by [`OwnedMessage::ack`] alone: until then no
+    /// offset beyond it is committed.
+    pub fn into_owned(self) -> OwnedMessage {
+        OwnedMessage::new(
+            self.engine,
+            &self.open.tp,
+            self.open.epoch,
+            &self.record,
+            self.buffer,
+        )
+    }
+}
+
+/// A message of its own. It is finished by [`OwnedMessage::ack`] alone.
+#[derive(Clone, Debug)]
+pub struct OwnedMessage {
+    engine: Arc<Engine>,
+    epoch: u64,
+    /// Its partition.
+    pub tp: TopicPartition,
+    /// Its offset.
+    pub offset: i64,
+    /// When it was made or stored, in milliseconds since 1970; `None` in the format of Kafka before 0.10.
+    pub timestamp: Option<i64>,
+    /// Its key; `None` for none, which is something else than an empty one.
+    pub key: Option<Bytes>,
+    /// Its value; `None` for none (a tombstone), which is something else than an empty one.
+    pub value: Option<Bytes>,
+    /// Its headers, in order; a header may have no value.
+    pub headers: Vec<(String, Option<Bytes>)>,
+}
+
+impl OwnedMessage {
+    /// Makes a record outlive its batch; its acknowledgement is awaited from now on.
+    pub(crate) fn new(
+        engine: &Arc<Engine>,
+        tp: &TopicPartition,
+        epoch: u64,
+        record: &Record<'_>,
+        buffer: &Bytes,
+    ) -> Self {
+        engine.detach(tp, epoch, record.offset);
+        let share = |part: &[u8]| buffer.slice_ref(part);
+        Self {
+            engine: Arc::clone(engine),
+            epoch,
+            tp: tp.clone(),
+            offset: record.offset,
+            timestamp: record.timestamp,
+            key: record.key.map(share),
+            value: record.value.map(share),
+            headers: record
+                .headers
+                .iter()
+                .map(|header| (header.key_str().into_owned(), header.value.map(share)))
+                .collect(),
+        }
+    }
+
+    /// Finishes the message: when all before it are finished too, the next commit goes beyond it.
+    ///
+    /// Gives `false` where that has no effect any more: it was finished before, its partition was given to another member, or
+    /// was sought elsewhere.
+    pub fn ack(&self) -> bool {
+        self.engine.ack(&self.tp, self.epoch, self.offset)
+    }
+
+    /// Finishes this message and all before it in its partition.
+    pub fn ack_through(&self) {
+        self.engine.ack_below(&self.tp, self.epoch, self.offset + 1);
+    }
+}

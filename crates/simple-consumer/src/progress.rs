@@ -1,0 +1,157 @@
+use std::collections::BTreeMap;
+
+/// How far one partition is finished: the offsets that were handed out and still await their acknowledgement, as ranges.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// Everything below is handed out and given back, or acknowledged, unless it is outstanding.
+    horizon: i64,
+    /// Half-open ranges, disjoint, by their start. Offsets that the log does not hold may lie within.
+    outstanding: BTreeMap<i64, i64>,
+}
+
+impl Progress {
+    pub(crate) fn new(position: i64) -> Self {
+        Self {
+            horizon: position,
+            outstanding: BTreeMap::new(),
+        }
+    }
+
+    /// The next offset to commit: the first that is not finished.
+    pub(crate) fn finished(&self) -> i64 {
+        self.outstanding
+            .keys()
+            .next()
+            .copied()
+            .unwrap_or(self.horizon)
+    }
+
+    /// Whether nothing awaits an acknowledgement.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.outstanding.is_empty()
+    }
+
+    /// Everything up to here is handed out and, unless outstanding, finished.
+    pub(crate) fn advance(&mut self, next_offset: i64) {
+        self.horizon = self.horizon.max(next_offset);
+    }
+
+    /// From now on this offset is finished by its acknowledgement alone.
+    pub(crate) fn detach(&mut self, offset: i64) {
+        let end = offset + 1;
+        if let Some((_, last_end)) = self.outstanding.range_mut(..=offset).next_back()
+            && *last_end >= offset
+        {
+            *last_end = (*last_end).max(end);
+            return;
+        }
+        self.outstanding.insert(offset, end);
+    }
+
+    /// Finishes one offset. Gives whether it was outstanding.
+    pub(crate) fn ack(&mut self, offset: i64) -> bool {
+        let Some((&start, &end)) = self.outstanding.range(..=offset).next_back() else {
+            return false;
+        };
+        if offset >= end {
+            return false;
+        }
+        self.outstanding.remove(&start);
+        if start < offset {
+            self.outstanding.insert(start, offset);
+        }
+        if offset + 1 < end {
+            self.outstanding.insert(offset + 1, end);
+        }
+        true
+    }
+
+    /// Finishes everything below an offset.
+    pub(crate) fn ack_below(&mut self, next_offset: i64) {
+        while let Some(first) = self.outstanding.first_entry() {
+            if *first.key() >= next_offset {
+                return;
+            }
+            let end = first.remove();
+            if end > next_offset {
+                self.outstanding.insert(next_offset, end);
+                return;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_given_back_is_finished() {
+        let mut progress = Progress::new(5);
+        assert_eq!(progress.finished(), 5);
+        progress.advance(9);
+        assert_eq!(progress.finished(), 9);
+        assert!(progress.is_settled());
+    }
+
+    #[test]
+    fn detached_messages_hold_the_commit_back_until_they_are_acknowledged() {
+        let mut progress = Progress::new(0);
+        for offset in [0, 1, 2, 5, 6] {
+            progress.detach(offset);
+            progress.advance(offset + 1);
+        }
+        assert_eq!(progress.finished(), 0);
+        assert!(progress.ack(1));
+        assert_eq!(progress.finished(), 0);
+        assert!(progress.ack(0));
+        assert_eq!(progress.finished(), 2);
+        assert!(!progress.ack(0), "an acknowledgement counts once");
+        assert!(progress.ack(2));
+        assert_eq!(
+            progress.finished(),
+            5,
+            "a gap in the log holds nothing back"
+        );
+        progress.ack_below(6);
+        assert_eq!(progress.finished(), 6);
+        progress.ack_below(100);
+        assert_eq!(progress.finished(), 7);
+        assert!(progress.is_settled());
+    }
+
+    #[test]
+    fn agrees_with_a_set_of_offsets() {
+        use std::collections::BTreeSet;
+
+        let mut random = rand::rngs::SmallRng::seed_from_u64(7);
+        use rand::{Rng, SeedableRng};
+        for _ in 0..200 {
+            let (mut progress, mut set) = (Progress::new(0), BTreeSet::new());
+            let mut next = 0;
+            for _ in 0..200 {
+                match random.random_range(0..4) {
+                    0 | 1 => {
+                        next += random.random_range(0..3);
+                        progress.detach(next);
+                        set.insert(next);
+                        next += 1;
+                        progress.advance(next);
+                    }
+                    2 => {
+                        let offset = random.random_range(0..=next);
+                        assert_eq!(progress.ack(offset), set.remove(&offset));
+                    }
+                    _ => {
+                        let below = random.random_range(0..=next);
+                        progress.ack_below(below);
+                        set.retain(|offset| *offset >= below);
+                    }
+                }
+                let expected = set.first().copied().unwrap_or(next);
+                assert_eq!(progress.finished(), expected);
+                assert_eq!(progress.is_settled(), set.is_empty());
+            }
+        }
+    }
+}
