@@ -192,6 +192,6 @@ impl Reader {
 
 /// For how many elements room may be made on a peer's word alone: not more memory than the bytes that are still to be read. A
 /// longer array grows as its elements arrive.
-fn affordable<T>(left: usize) -> usize {
+pub(super) fn affordable<T>(left: usize) -> usize {
     left.checked_div(size_of::<T>()).unwrap_or(left)
 }
