@@ -12,6 +12,9 @@ use serde_json::Value;
 
 use crate::{Line, Process, paths};
 
+#[cfg(test)]
+mod tests;
+
 /// A running `divvy`. It is killed when this is dropped.
 ///
 /// Derefs to its [`Process`], for its output, signals and end.

@@ -9,6 +9,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
+#[cfg(test)]
+mod tests;
+
 /// What a healthy broker on the loopback interface needs at most.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// More than the metadata of any test's cluster takes.

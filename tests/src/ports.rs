@@ -7,9 +7,13 @@
 
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use rustix::fs::{FlockOperation, flock};
+
+#[cfg(test)]
+mod tests;
 
 const FIRST: u16 = 20_000;
 const COUNT: u16 = 12_000;
@@ -34,19 +38,24 @@ impl PortLease {
         fs::create_dir_all(&locks).with_context(|| format!("cannot create {}", locks.display()))?;
         let start = rand::random_range(0..COUNT);
         for step in 0..COUNT {
-            let port = FIRST + (start + step) % COUNT;
-            let path = locks.join(port.to_string());
-            let lock = File::options()
-                .create(true)
-                .truncate(false)
-                .write(true)
-                .open(&path)
-                .with_context(|| format!("cannot open {}", path.display()))?;
-            if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() && is_free(port) {
-                return Ok(PortLease { port, _lock: lock });
+            if let Some(lease) = PortLease::take(FIRST + (start + step) % COUNT, &locks)? {
+                return Ok(lease);
             }
         }
         bail!("no port from {FIRST} to {} is free", FIRST + COUNT - 1)
+    }
+
+    /// Takes this port, unless it is leased or in use.
+    fn take(port: u16, locks: &Path) -> Result<Option<PortLease>> {
+        let path = locks.join(port.to_string());
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .with_context(|| format!("cannot open {}", path.display()))?;
+        let is_ours = flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok();
+        Ok((is_ours && is_free(port)).then_some(PortLease { port, _lock: lock }))
     }
 
     /// The port.

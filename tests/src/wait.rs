@@ -6,6 +6,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
+#[cfg(test)]
+mod tests;
+
 /// How long a poll rests. Short enough for tests that measure a second, long enough to cost no processor.
 const REST: Duration = Duration::from_millis(15);
 

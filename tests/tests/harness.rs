@@ -8,9 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use divvy_tests::cluster::four_letter_word;
-use divvy_tests::ports::PortLease;
 use divvy_tests::{
-    Cluster, JavaConsumer, KafkaVersion, Process, Proxy, ProxyMode, unique, wait_for,
+    Cluster, Divvy, JavaConsumer, KafkaVersion, Process, Proxy, ProxyMode, unique, wait_for,
 };
 use rustix::process::{Pid, test_kill_process};
 
@@ -195,19 +194,23 @@ fn a_view_writes_what_a_test_plants() -> Result<()> {
 }
 
 #[test]
-fn a_stopped_broker_answers_when_it_goes_on() -> Result<()> {
+fn a_broker_is_stopped_continued_and_terminated() -> Result<()> {
     let cluster = Cluster::builder().start()?;
     let broker = &cluster.brokers()[0];
+    let stat = format!("/proc/{}/stat", broker.pid().context("no pid")?);
+    let is_stopped = || std::fs::read_to_string(&stat).is_ok_and(|stat| stat.contains(") T "));
     broker.stop()?;
-    let address = broker.address();
-    let answer = std::thread::spawn(move || divvy_tests::metadata::fetch(address));
-    // The connection stands, for the kernel accepts it; only the JVM is silent.
-    TcpStream::connect(address)?;
-    assert!(!answer.is_finished());
+    wait_for(PATIENCE, "the broker to stop", is_stopped)?;
     broker.cont()?;
-    answer.join().expect("no panic")?;
+    wait_for(PATIENCE, "the broker to go on", || !is_stopped())?;
+    divvy_tests::metadata::fetch(broker.address())?;
     broker.term()?;
     assert!(!broker.is_running());
+    assert!(
+        broker.log_tail(20).contains("shut down completed"),
+        "{}",
+        broker.log_tail(20)
+    );
     Ok(())
 }
 
@@ -267,7 +270,7 @@ fn zookeeper_directory(server: SocketAddr) -> Result<String> {
 }
 
 #[test]
-fn a_process_is_heard_held_and_killed() -> Result<()> {
+fn a_process_is_heard_and_killed() -> Result<()> {
     let mut command = Command::new("sh");
     command.args([
         "-c",
@@ -284,34 +287,49 @@ fn a_process_is_heard_held_and_killed() -> Result<()> {
         .stderr()
         .wait_for(PATIENCE, "a complaint", |line| line == "oops")?;
 
-    // More than a pipe holds: the reader must be stuck for cat to stop reading.
-    process.stdout().hold();
-    process.write(b" and half\n")?;
-    process.write(b"held\n")?;
-    let before = process.stdout().len();
-    assert!(before <= 2, "{:?}", process.stdout().texts());
-    process.stdout().release();
-    wait_for(PATIENCE, "the held line", || {
-        process.stdout().texts() == ["got it", "half and half", "held"]
-    })?;
-
-    process.write(b"no line feed")?;
+    assert!(process.is_running());
     process.kill();
     process.wait(PATIENCE)?;
     assert!(!process.is_running());
     assert!(process.term().is_err());
+    assert!(process.wait_success(PATIENCE).is_err());
+    assert_eq!(process.stdout().partial(), b"half");
+    assert_eq!(process.stdout().len(), 1);
     let pid = Pid::from_raw(i32::try_from(process.pid())?).context("no pid")?;
     assert!(test_kill_process(pid).is_err());
     Ok(())
 }
 
 #[test]
-fn ports_are_leased_once() -> Result<()> {
-    let leases = (0..50)
-        .map(|_| PortLease::new())
-        .collect::<Result<Vec<_>>>()?;
-    let ports = BTreeSet::from_iter(leases.iter().map(PortLease::port));
-    assert_eq!(ports.len(), leases.len());
+fn a_held_reader_reads_nothing() -> Result<()> {
+    let process = Process::spawn("cat", &mut Command::new("cat"))?;
+    process.write(b"heard\n")?;
+    process
+        .stdout()
+        .wait_for(PATIENCE, "the first line", |line| line == "heard")?;
+    process.stdout().hold();
+    process.write(b"on its way\nheld\nheld too\n")?;
+    process.close_stdin();
+    process.wait_success(PATIENCE)?;
+    // The read that was waiting already still ends with its line.
+    assert!(
+        process.stdout().len() <= 2,
+        "{:?}",
+        process.stdout().texts()
+    );
+    process.stdout().release();
+    wait_for(PATIENCE, "the held lines", || process.stdout().len() == 4)?;
+    assert_eq!(
+        process.stdout().texts(),
+        ["heard", "on its way", "held", "held too"]
+    );
+    Ok(())
+}
+
+#[test]
+fn the_program_is_built() -> Result<()> {
+    let program = Divvy::program()?;
+    assert!(program.is_file(), "{}", program.display());
     Ok(())
 }
 

@@ -1,0 +1,109 @@
+//! What watches report, and what they cost.
+
+use std::time::Duration;
+
+use divvy_tests::unique;
+use divvy_zookeeper::{Change, ChangeKind};
+
+use crate::{change, session, soon};
+
+#[tokio::test]
+async fn watches_report_each_kind_of_change_once() {
+    let (session, writer) = (session().await, session().await);
+    let mut changes = session.subscribe();
+    let root = format!("/{}", unique("watches"));
+    let node = format!("{root}/node");
+
+    assert_eq!(session.children_watched(&root).await.unwrap(), None);
+    writer.create_persistent(&root, b"").await.unwrap();
+    assert_eq!(change(&mut changes, &root).await, ChangeKind::Created);
+
+    assert_eq!(
+        session
+            .children_watched(&root)
+            .await
+            .unwrap()
+            .unwrap()
+            .names
+            .len(),
+        0
+    );
+    assert_eq!(session.get_watched(&node).await.unwrap(), None);
+    writer.create_persistent(&node, b"1").await.unwrap();
+    assert_eq!(change(&mut changes, &node).await, ChangeKind::Created);
+    // Both watches fired; in which order is the server's to say.
+    let mut changes = session.subscribe();
+
+    for _ in 0..3 {
+        assert!(session.get_watched(&node).await.unwrap().is_some());
+        assert!(session.exists_watched(&node).await.unwrap().is_some());
+    }
+    writer.set(&node, b"2", None).await.unwrap();
+    assert_eq!(change(&mut changes, &node).await, ChangeKind::Data);
+    assert_eq!(
+        session.get_watched(&node).await.unwrap().unwrap().data,
+        b"2"
+    );
+    writer.delete(&node, None).await.unwrap();
+    // Straight after the one before: the repeated reads above armed no second watch.
+    assert_eq!(change(&mut changes, &node).await, ChangeKind::Deleted);
+
+    assert!(session.children_watched(&root).await.unwrap().is_some());
+    writer
+        .create_persistent(&format!("{root}/child"), b"")
+        .await
+        .unwrap();
+    assert_eq!(change(&mut changes, &root).await, ChangeKind::Children);
+    session.close().await.unwrap();
+    writer.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn abandoned_reads_cost_no_connection() {
+    let session = session().await;
+    let mut states = session.states();
+    states.mark_unchanged();
+    let root = format!("/{}", unique("abandoned"));
+    for n in 0..200 {
+        let node = format!("{root}/{n}");
+        let read = session.get_watched(&node);
+        // Given up after it was sent: the first poll sends it.
+        let _ = tokio::time::timeout(Duration::ZERO, read).await;
+    }
+    for n in 0..200 {
+        assert_eq!(
+            session.get_watched(&format!("{root}/{n}")).await.unwrap(),
+            None
+        );
+    }
+    drop(session.subscribe());
+    session.sync("/").await.unwrap();
+    assert!(!states.has_changed().unwrap(), "{:?}", *states.borrow());
+    session.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_slow_receiver_is_told_to_look_at_everything() {
+    let (session, writer) = (session().await, session().await);
+    let root = format!("/{}", unique("slow"));
+    let mut slow = session.subscribe();
+    let mut fast = session.subscribe();
+    writer.create_persistent(&root, b"").await.unwrap();
+    for n in 0..1100 {
+        session.get_watched(&root).await.unwrap();
+        writer
+            .set(&root, n.to_string().as_bytes(), None)
+            .await
+            .unwrap();
+        assert_eq!(change(&mut fast, &root).await, ChangeKind::Data);
+    }
+    let first = soon("a change", slow.recv()).await.unwrap();
+    assert_eq!(first, Change::Everything);
+    assert!(first.concerns(&root));
+    session.close().await.unwrap();
+    writer.close().await.unwrap();
+    soon("the end of the changes", async {
+        while slow.recv().await.is_some() {}
+    })
+    .await;
+}
