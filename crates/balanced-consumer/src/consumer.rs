@@ -53,9 +53,9 @@ pub struct BalancedConsumerConfig {
     /// `zookeeper.session.timeout.ms`; PyKafka: `zookeeper_hosts`, `zookeeper_connection_timeout_ms`. The consumer has a session of
     /// its own.
     pub zookeeper: divvy_zookeeper::Config,
-    /// In how many streams the member hands its partitions out; each counts as one consumer of the group. The first is the
-    /// consumer itself, the others are its [`stream_handle`](Consumer::stream_handle)s. Kafka: the numbers of streams given to
-    /// `createMessageStreams`. Default: 1.
+    /// As how many consumers of the group the member counts. They are received together, or apart with
+    /// [`separate_streams`](ConsumerConfig::separate_streams). Kafka: the numbers of streams given to `createMessageStreams`.
+    /// Default: 1.
     pub streams: u32,
     /// The rule that shares partitions out; the same in every member. Kafka: `partition.assignment.strategy`. Default:
     /// [`Range`], as Kafka's.

@@ -1,1 +1,72 @@
-fn main() {}
+//! The `divvy` program. Messages go to stdout and nothing else does; events, progress and errors go to stderr.
+
+mod consume;
+mod errors;
+mod events;
+mod format;
+mod options;
+mod output;
+mod pump;
+mod signals;
+mod tail;
+mod topic;
+
+use std::process::ExitCode;
+
+use clap::{ArgAction, Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+/// Shares the partitions of Kafka topics out among consumers through ZooKeeper.
+///
+/// Works with Kafka 0.8.2 and newer. Exit codes: 0 done, 1 failure, 2 usage.
+#[derive(Parser)]
+#[command(name = "divvy", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+
+    /// Say more on stderr: -v what happens, -vv details, -vvv everything. RUST_LOG overrides it.
+    #[arg(short, long, action = ArgAction::Count, global = true)]
+    verbose: u8,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Join a group and print its share of the messages of one or more topics.
+    Consume(consume::Consume),
+    /// Print the messages of every partition of a topic, whoever else reads them.
+    Tail(tail::Tail),
+    /// List, describe or create topics.
+    #[command(subcommand)]
+    Topic(topic::Topic),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log_to_stderr(cli.verbose);
+    let result = match cli.command {
+        Command::Consume(args) => Box::pin(consume::run(args)).await,
+        Command::Tail(args) => Box::pin(tail::run(args)).await,
+        Command::Topic(args) => Box::pin(topic::run(args)).await,
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => errors::report(&error),
+    }
+}
+
+fn log_to_stderr(verbose: u8) {
+    let level = match verbose {
+        0 => "error",
+        1 => "info,divvy=info",
+        2 => "debug,zookeeper_client=info",
+        _ => "trace",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .init();
+}

@@ -1,1 +1,55 @@
 //! Shares the partitions of Kafka topics out among consumers through ZooKeeper.
+//!
+//! For clusters from Kafka 0.8.2 on, also in groups half of whose members still are Kafka's own high-level consumers.
+//!
+//! - [`BalancedConsumer`] is a member of a group: it owns its share of the partitions and takes over from members that leave.
+//! - [`SimpleConsumer`] owns every partition, or those that it is given.
+//! - [`Producer`] writes.
+//! - [`Client`] is the cluster that they share.
+//!
+//! This crate only gathers what its parts offer; it adds nothing of its own. What it does *not* do: it creates no topic by
+//! asking for it, and it commits nothing that the application has not finished with.
+//!
+//! ```no_run
+//! use divvy::{BalancedConsumer, BalancedConsumerConfig, Client, ClientConfig, ZooKeeper, ZooKeeperConfig};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let zookeeper = ZooKeeperConfig::new("127.0.0.1:2181");
+//! let client = Client::connect(ClientConfig::zookeeper(ZooKeeper::new(zookeeper.clone())?)).await?;
+//! let config = BalancedConsumerConfig::new(zookeeper, "billing", ["orders"]);
+//! let mut consumer = BalancedConsumer::new(&client, config)?;
+//! consumer.start().await?;
+//! loop {
+//!     let message = consumer.recv().await?;
+//!     println!("{}@{}: {:?}", message.partition(), message.offset(), message.value());
+//! }
+//! # }
+//! ```
+
+pub use divvy_balanced_consumer::{
+    AssignError, Assignor, BalancedConsumer, BalancedConsumerConfig, ConsumerThreadId,
+    GroupMembers, Range, RebalanceListener, RoundRobin, TopicFilter, ZooKeeperGroup,
+};
+pub use divvy_client::{
+    Backend, Broker, BrokerOffsetStore, BrokerVersionSetting, Chunk, Client, ClientConfig,
+    CommittedOffset, Error as ClientError, FetchConfig, FetchError, HostPort, IsolationLevel,
+    MemoryBackend, Metadata, NativeBackend, OffsetSpec, PartitionMetadata, PerPartition, Prefetch,
+    Security, TopicMetadata,
+};
+pub use divvy_protocol::compression::Compression;
+pub use divvy_protocol::records::{Header, Record};
+pub use divvy_protocol::{BrokerVersion, ErrorCode, TopicPartition};
+pub use divvy_simple_consumer::{
+    AckMode, Acker, Assignment, Batch, BatchRecords, Consumer, ConsumerConfig, Coordination,
+    DualOffsets, Engine, Error, Event, Events, Handle, KafkaOffsets, MemoryOffsets, Message,
+    OffsetReset, OffsetStorage, OffsetStore, OwnedMessage, ResetReason, Result, SeekTo,
+    SimpleConsumer, SimpleConsumerConfig, ZooKeeperOffsets,
+};
+pub use divvy_zookeeper::{
+    Acl, Auth, Config as ZooKeeperConfig, Error as ZooKeeperError, ZooKeeper,
+};
+
+/// The wire protocol, for tools that speak it themselves.
+pub use divvy_protocol as protocol;
+/// The ZooKeeper session, documents and paths, for tools that look there themselves.
+pub use divvy_zookeeper as zookeeper;

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use divvy_client::TopicPartition;
 use divvy_protocol::records::{Record, Records};
 
+use crate::acker::Acker;
 use crate::engine::Engine;
 use crate::message::OwnedMessage;
 use crate::receiver::{Open, Place};
@@ -35,6 +36,11 @@ impl<'a> Batch<'a> {
     /// The end of the partition's log as far as it can be read, when the batch was fetched.
     pub fn high_watermark(&self) -> i64 {
         self.open.high_watermark
+    }
+
+    /// What acknowledges its messages, for as long as that takes.
+    pub fn acker(&self) -> Acker {
+        Acker::new(self.engine, &self.open.tp, self.open.epoch)
     }
 
     /// How many records were not yielded yet.

@@ -21,6 +21,10 @@ pub struct ConsumerConfig {
     pub auto_commit_interval: Option<Duration>,
     /// What finishes a message. Default: [`AckMode::GivenBack`].
     pub ack_mode: AckMode,
+    /// Whether the streams of a group's member are received apart, each through its
+    /// [`stream_handle`](crate::Consumer::stream_handle) (the consumer itself is stream 0). Otherwise the consumer receives all of
+    /// them. Default: false.
+    pub separate_streams: bool,
     /// Whether checksums are verified. librdkafka: `check.crcs`. Default: true.
     pub check_crcs: bool,
     /// How often storing or looking up offsets is tried before it is an error, for faults that may pass. Kafka and PyKafka:
@@ -76,6 +80,7 @@ impl Default for ConsumerConfig {
             auto_offset_reset: OffsetReset::default(),
             auto_commit_interval: Some(Duration::from_secs(5)),
             ack_mode: AckMode::default(),
+            separate_streams: false,
             check_crcs: true,
             offsets_max_retries: 5,
             drain_timeout: Duration::from_secs(4),

@@ -26,6 +26,7 @@
 //! # }
 //! ```
 
+mod acker;
 mod assignment;
 mod batch;
 mod config;
@@ -42,6 +43,7 @@ mod receiver;
 mod simple;
 mod sync;
 
+pub use acker::Acker;
 pub use assignment::Assignment;
 pub use batch::{Batch, BatchRecords};
 pub use config::{AckMode, ConsumerConfig, OffsetReset, OffsetStorage};

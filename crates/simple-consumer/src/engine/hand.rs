@@ -45,6 +45,13 @@ impl Engine {
         lock(&self.state).closed
     }
 
+    /// Whether a partition is still held as it was, be it stopping.
+    pub(crate) fn is_held(&self, tp: &TopicPartition, epoch: u64) -> bool {
+        let state = lock(&self.state);
+        let held = state.partitions.get(tp);
+        held.is_some_and(|held| held.epoch == epoch)
+    }
+
     /// Whether a hold has ended for good, so that what was taken under it is worth nothing.
     pub(crate) fn is_stale(&self, tp: &TopicPartition, epoch: u64) -> bool {
         let state = lock(&self.state);

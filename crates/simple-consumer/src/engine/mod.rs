@@ -163,7 +163,11 @@ impl Engine {
         state.epochs += 1;
         let tp = assignment.tp.clone();
         let held = Held {
-            receiver: assignment.stream,
+            receiver: if self.config.separate_streams {
+                assignment.stream
+            } else {
+                0
+            },
             assignment,
             epoch: state.epochs,
             position: start,

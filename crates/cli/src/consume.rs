@@ -1,0 +1,103 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+use divvy::{AckMode, Assignor, BalancedConsumer, BalancedConsumerConfig, Range, RoundRobin};
+
+use crate::errors::usage;
+use crate::events::{EventFormat, Reporter};
+use crate::options::{ClusterOptions, ReadOptions, Reset, duration};
+use crate::output::Output;
+use crate::pump::{self, PrintOptions};
+
+/// How long SIGTERM waits for a reader that is slow to take the lines that are on their way.
+const DRAIN: Duration = Duration::from_secs(1);
+
+/// Join a group and print its share of the messages of one or more topics.
+///
+/// Members of a group meet in ZooKeeper and share the partitions; they may be divvy's or Kafka's own high-level consumers. A
+/// message counts as finished when its line has been written, and only then its offset is committed: a member that dies loses
+/// nothing. SIGTERM and SIGINT end it in order.
+#[derive(Args)]
+pub(crate) struct Consume {
+    #[command(flatten)]
+    cluster: ClusterOptions,
+
+    /// The group to join.
+    #[arg(short, long, env = "DIVVY_GROUP")]
+    group: String,
+
+    /// The topic to read; may be given several times.
+    #[arg(short, long = "topic", value_name = "TOPIC", required = true)]
+    topics: Vec<String>,
+
+    /// Where to begin without a stored offset.
+    #[arg(long, value_name = "WHERE", default_value = "earliest")]
+    from: Reset,
+
+    /// How long ZooKeeper may be without a sign of this member before others take its partitions over.
+    #[arg(long, value_name = "TIME", default_value = "6s", value_parser = duration)]
+    session_timeout: Duration,
+
+    /// How partitions are shared out; the same for every member of the group.
+    #[arg(long, value_name = "RULE", default_value = "range")]
+    assignor: Rule,
+
+    /// As how many consumers this member counts.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    streams: u32,
+
+    /// How group events are shown on stderr.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    events: EventFormat,
+
+    #[command(flatten)]
+    read: ReadOptions,
+
+    #[command(flatten)]
+    print: PrintOptions,
+}
+
+/// How partitions are shared out.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Rule {
+    /// Each topic in runs of partitions.
+    Range,
+    /// All partitions of all topics dealt out in turn; every member must read the same topics.
+    Roundrobin,
+}
+
+pub(crate) async fn run(args: Consume) -> Result<()> {
+    let format = args.print.parsed()?;
+    let Some(zookeeper) = args.cluster.zookeeper(args.session_timeout) else {
+        return Err(usage(
+            "a group meets in ZooKeeper: give --zookeeper HOST:PORT; `divvy tail` reads without one",
+        ));
+    };
+    let client = args.cluster.connect(args.session_timeout).await?;
+    let mut config = BalancedConsumerConfig::new(zookeeper, &args.group, args.topics.clone());
+    config.streams = args.streams;
+    config.assignor = match args.assignor {
+        Rule::Range => Arc::new(Range) as Arc<dyn Assignor>,
+        Rule::Roundrobin => Arc::new(RoundRobin),
+    };
+    config.consumer = args.read.consumer(None, args.from.into());
+    config.consumer.ack_mode = AckMode::Explicit;
+    config.consumer.drain_timeout = DRAIN;
+    config.close_timeout = Duration::from_millis(700);
+    let mut consumer = BalancedConsumer::new(&client, config)?;
+    let reporter = Reporter {
+        format: args.events,
+        group: Some(args.group.clone()),
+        member: consumer.consumer_id().to_owned(),
+    };
+    let reporting = tokio::spawn(reporter.run(consumer.events()));
+    consumer.start().await?;
+    let output = Output::start(format)?;
+    let ended = pump::run(&mut consumer, &output, &args.print, None).await;
+    let closed = consumer.close().await;
+    // The consumer held the other end; what it still reported is shown before the program ends.
+    let _ = tokio::time::timeout(Duration::from_millis(200), reporting).await;
+    pump::finish(ended, closed).await
+}

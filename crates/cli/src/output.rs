@@ -1,0 +1,170 @@
+//! Writing lines to stdout from a thread of its own, and acknowledging each message when its line has been written.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::thread;
+use std::time::Duration;
+
+use divvy::{Acker, Batch};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use tokio::sync::{mpsc, watch};
+
+use crate::format::Format;
+
+/// A pipe that can be written at all takes this much without blocking, whole or not at all (`PIPE_BUF`), so that it is always
+/// known which lines were written.
+const PIECE: usize = 4096;
+
+/// How many bytes of lines are formatted ahead.
+const BLOCK: usize = 64 << 10;
+const BLOCKS: usize = 4;
+
+/// How long the writer waits for a reader before it looks whether its lines are still wanted.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// Lines of one partition.
+struct Block {
+    bytes: Vec<u8>,
+    /// Where each line ends, and the offset of its message.
+    lines: Vec<(usize, i64)>,
+    acker: Acker,
+}
+
+/// How writing goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Writing {
+    Open,
+    /// Nobody reads any more.
+    Closed,
+    Failed(String),
+}
+
+/// The lines on their way to stdout.
+pub(crate) struct Output {
+    blocks: mpsc::Sender<Block>,
+    state: watch::Receiver<Writing>,
+    format: Format,
+}
+
+impl Output {
+    /// Starts the writer.
+    pub(crate) fn start(format: Format) -> io::Result<Self> {
+        let (blocks, queue) = mpsc::channel(BLOCKS);
+        let (state, seen) = watch::channel(Writing::Open);
+        thread::Builder::new()
+            .name("divvy-stdout".to_owned())
+            .spawn(move || write_blocks(queue, &state))?;
+        Ok(Self {
+            blocks,
+            state: seen,
+            format,
+        })
+    }
+
+    /// Formats up to `max` messages of a batch and passes them on. Gives how many; waits while the reader is slow. When
+    /// cancelled, nothing was taken from the batch that is not on its way.
+    pub(crate) async fn write(&self, batch: &mut Batch<'_>, max: u64, until: Option<i64>) -> u64 {
+        // Without the writer nothing can be written; its state says why.
+        let Ok(permit) = self.blocks.reserve().await else {
+            return 0;
+        };
+        let acker = batch.acker();
+        let tp = batch.partition().clone();
+        let (mut bytes, mut lines) = (Vec::with_capacity(BLOCK), Vec::new());
+        let mut count = 0;
+        for record in batch.records() {
+            if until.is_some_and(|until| record.offset >= until) {
+                // Beyond what is asked for: neither printed nor waited for.
+                acker.ack_through(record.offset);
+                continue;
+            }
+            self.format.write(&mut bytes, &tp, &record);
+            lines.push((bytes.len(), record.offset));
+            count += 1;
+            if bytes.len() >= BLOCK || count >= max {
+                break;
+            }
+        }
+        permit.send(Block {
+            bytes,
+            lines,
+            acker,
+        });
+        count
+    }
+
+    /// Waits until writing has ended, because nobody reads or by a failure.
+    pub(crate) async fn ended(&self) -> Writing {
+        let mut state = self.state.clone();
+        match state.wait_for(|state| *state != Writing::Open).await {
+            Ok(state) => state.clone(),
+            Err(_) => Writing::Failed("the writer ended".to_owned()),
+        }
+    }
+}
+
+fn write_blocks(mut queue: mpsc::Receiver<Block>, state: &watch::Sender<Writing>) {
+    while let Some(block) = queue.blocking_recv() {
+        if let Err(error) = write_block(&block) {
+            let ended = match error.kind() {
+                io::ErrorKind::BrokenPipe => Writing::Closed,
+                _ => Writing::Failed(error.to_string()),
+            };
+            state.send_replace(ended);
+            return;
+        }
+    }
+}
+
+/// Writes whole lines in small pieces, and acknowledges them as they are written. Lines whose partition is in other hands by then
+/// are thrown away.
+fn write_block(block: &Block) -> io::Result<()> {
+    let mut written = 0;
+    let mut lines = block.lines.iter().copied().peekable();
+    while let Some((mut end, mut offset)) = lines.next() {
+        while let Some((next_end, next_offset)) =
+            lines.next_if(|(next_end, _)| next_end - written <= PIECE)
+        {
+            (end, offset) = (next_end, next_offset);
+        }
+        let text = block.bytes.get(written..end).unwrap_or_default();
+        if !write_lines(text, &block.acker)? {
+            return Ok(());
+        }
+        block.acker.ack_through(offset);
+        written = end;
+    }
+    Ok(())
+}
+
+/// Gives `false` where the lines are not wanted any more; a line that was begun is ended all the same.
+fn write_lines(mut text: &[u8], acker: &Acker) -> io::Result<bool> {
+    let stdout = io::stdout();
+    let mut begun = false;
+    while !text.is_empty() {
+        if !begun && !acker.is_current() {
+            return Ok(false);
+        }
+        let mut fds = [PollFd::new(&stdout, PollFlags::OUT)];
+        let patience = Timespec {
+            tv_sec: 0,
+            tv_nsec: PATIENCE.subsec_nanos().into(),
+        };
+        match poll(&mut fds, Some(&patience)) {
+            Ok(0) | Err(rustix::io::Errno::INTR) => continue,
+            Ok(_) => {}
+            Err(error) => return Err(error.into()),
+        }
+        // Between the poll and here others may have filled the pipe; then this blocks, like any write.
+        let piece = text.get(..PIECE.min(text.len())).unwrap_or(text);
+        match rustix::io::write(stdout.as_fd(), piece) {
+            Ok(count) => {
+                text = text.get(count..).unwrap_or_default();
+                begun = true;
+            }
+            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(true)
+}

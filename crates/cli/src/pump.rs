@@ -1,0 +1,200 @@
+//! From a consumer to stdout, until there is a reason to end.
+
+use std::collections::BTreeMap;
+use std::io::{self, IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, anyhow};
+use clap::Args;
+use divvy::{Consumer, Coordination, Error, TopicPartition};
+use tokio::time::timeout;
+
+use crate::format::Format;
+use crate::output::{Output, Writing};
+use crate::signals;
+
+/// How messages are printed, and when to stop.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct PrintOptions {
+    /// What to print for each message: %t topic, %p partition, %o offset, %T timestamp, %k key, %K its length, %s value,
+    /// %S its length, %% a percent sign; \n, \t.
+    #[arg(short, long, value_name = "FORMAT", default_value = "%s\\n")]
+    pub(crate) format: String,
+
+    /// Print one JSON object a line instead.
+    #[arg(short, long, conflicts_with = "format")]
+    pub(crate) json: bool,
+
+    /// End after this many messages.
+    #[arg(long, value_name = "N")]
+    pub(crate) max_messages: Option<u64>,
+
+    /// End when every message was printed that is in the topic now.
+    #[arg(long)]
+    pub(crate) exit_at_end: bool,
+
+    /// Show on stderr how many messages were printed (the default on a terminal when stdout goes elsewhere).
+    #[arg(long)]
+    pub(crate) progress: bool,
+}
+
+impl PrintOptions {
+    pub(crate) fn parsed(&self) -> Result<Format> {
+        if self.json {
+            Ok(Format::Json)
+        } else {
+            Format::parse(&self.format)
+        }
+    }
+}
+
+/// Why the pump ended.
+pub(crate) enum Ended {
+    /// All that was asked for is printed, or the user asked to end, or nobody reads stdout any more.
+    Done,
+    /// It failed.
+    Failed(anyhow::Error),
+}
+
+/// Where each partition ends, for who reads up to there.
+pub(crate) type Until = BTreeMap<TopicPartition, i64>;
+
+/// How long no message may come before the pump looks whether the end is reached.
+const IDLE: Duration = Duration::from_millis(200);
+
+/// Prints messages. The consumer must acknowledge explicitly; it stays open.
+pub(crate) async fn run<C: Coordination>(
+    consumer: &mut Consumer<C>,
+    output: &Output,
+    options: &PrintOptions,
+    until: Option<Until>,
+) -> Ended {
+    let mut pump = Pump {
+        left: options.max_messages.unwrap_or(u64::MAX),
+        exit_at_end: options.exit_at_end,
+        until,
+        printed: 0,
+        progress: Progress::new(options.progress),
+    };
+    let ended = tokio::select! {
+        ended = pump.pump(consumer, output) => ended,
+        asked = signals::asked_to_end() => asked.map(|()| ()),
+        ended = output.ended() => match ended {
+            Writing::Failed(why) => Err(anyhow!("cannot write to stdout: {why}")),
+            Writing::Open | Writing::Closed => Ok(()),
+        },
+    };
+    pump.progress.end(pump.printed);
+    match ended {
+        Ok(()) => Ended::Done,
+        Err(error) => Ended::Failed(error),
+    }
+}
+
+struct Pump {
+    left: u64,
+    exit_at_end: bool,
+    until: Option<Until>,
+    printed: u64,
+    progress: Progress,
+}
+
+impl Pump {
+    async fn pump<C: Coordination>(
+        &mut self,
+        consumer: &mut Consumer<C>,
+        output: &Output,
+    ) -> Result<()> {
+        while self.left > 0 {
+            let waits = self.exit_at_end || self.until.is_some();
+            let idle = if waits { IDLE } else { Duration::MAX };
+            match timeout(idle, consumer.next_batch()).await {
+                Ok(Ok(mut batch)) => {
+                    while self.left > 0 && !batch.is_empty() {
+                        let until = self.until.as_ref();
+                        let until = until.and_then(|until| until.get(batch.partition()).copied());
+                        let count = output.write(&mut batch, self.left, until).await;
+                        self.left -= count;
+                        self.printed += count;
+                        self.progress.show(self.printed);
+                    }
+                }
+                Ok(Err(error @ (Error::Closed | Error::NotStarted))) => return Err(error.into()),
+                // The partition stands still; the others go on, but a script must be able to see that it is not all.
+                Ok(Err(error)) => return Err(error.into()),
+                Err(_) => {}
+            }
+            if waits && self.at_end(consumer).await? {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether every assigned partition is read to its end.
+    async fn at_end<C: Coordination>(&self, consumer: &Consumer<C>) -> Result<bool> {
+        let tps: Vec<_> = consumer
+            .assignments()
+            .into_iter()
+            .map(|held| held.tp)
+            .collect();
+        if tps.is_empty() {
+            return Ok(false);
+        }
+        let ends = match &self.until {
+            Some(until) => until.clone(),
+            None => consumer.end_offsets(&tps).await?,
+        };
+        Ok(tps
+            .iter()
+            .all(|tp| match (ends.get(tp), consumer.position(tp)) {
+                (Some(end), Ok(position)) => position >= *end,
+                _ => true,
+            }))
+    }
+}
+
+/// The count on a terminal.
+struct Progress {
+    shown: bool,
+    since: Instant,
+    last: Instant,
+}
+
+impl Progress {
+    fn new(asked: bool) -> Self {
+        let now = Instant::now();
+        Self {
+            shown: asked || (io::stderr().is_terminal() && !io::stdout().is_terminal()),
+            since: now,
+            last: now,
+        }
+    }
+
+    fn show(&mut self, printed: u64) {
+        if self.shown && self.last.elapsed() >= Duration::from_millis(500) {
+            self.last = Instant::now();
+            let rate = printed as f64 / self.since.elapsed().as_secs_f64().max(0.001);
+            // With a closed stderr there is nobody left to tell.
+            let _ = write!(io::stderr(), "\r{printed} messages, {rate:.0}/s ");
+        }
+    }
+
+    fn end(&mut self, printed: u64) {
+        if self.shown {
+            let _ = writeln!(
+                io::stderr(),
+                "\r{printed} messages in {:.1?}",
+                self.since.elapsed()
+            );
+        }
+    }
+}
+
+/// What a command ends with: the consumer is closed in order, whatever happened.
+pub(crate) async fn finish(ended: Ended, closed: divvy::Result<()>) -> Result<()> {
+    match (ended, closed) {
+        (Ended::Failed(error), _) => Err(error),
+        (Ended::Done, closed) => Ok(closed?),
+    }
+}

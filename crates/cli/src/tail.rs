@@ -1,0 +1,249 @@
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Result, anyhow};
+use clap::Args;
+use divvy::{
+    AckMode, Client, OffsetReset, OffsetSpec, SimpleConsumer, SimpleConsumerConfig, TopicPartition,
+};
+
+use crate::errors::usage;
+use crate::events::{EventFormat, Reporter};
+use crate::options::{ClusterOptions, ReadOptions};
+use crate::output::Output;
+use crate::pump::{self, PrintOptions, Until};
+
+/// Cluster look-ups need a session, but nothing hangs on its timeout.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(6);
+
+/// Print the messages of every partition of a topic, whoever else reads them.
+///
+/// Prints from the beginning and goes on with what is written, unless told otherwise. With --group offsets are stored, and the
+/// next run resumes there.
+#[derive(Args)]
+pub(crate) struct Tail {
+    #[command(flatten)]
+    cluster: ClusterOptions,
+
+    /// The topic to read; may be given several times.
+    #[arg(short, long = "topic", value_name = "TOPIC", required = true)]
+    topics: Vec<String>,
+
+    /// Read these partitions only.
+    #[arg(short, long = "partition", value_name = "N", value_delimiter = ',', value_parser = clap::value_parser!(i32).range(0..))]
+    partitions: Vec<i32>,
+
+    /// The group under whose name offsets are stored. It is not joined: every partition is read.
+    #[arg(short, long, env = "DIVVY_GROUP")]
+    group: Option<String>,
+
+    /// Begin with the last N messages, in all: an even share of each partition's last ones.
+    #[arg(short = 'n', value_name = "N", conflicts_with = "from")]
+    last: Option<u64>,
+
+    /// Where to begin: earliest, latest, an offset, or a time like 2026-11-20T08:00:00Z, "2026-11-20 08:00:00" (UTC), @1433000000000
+    /// (milliseconds since 1970) or -2h (before now). With --group it only counts where no offset is stored. [default: earliest]
+    #[arg(long, value_name = "WHERE", allow_hyphen_values = true)]
+    from: Option<String>,
+
+    /// End before this offset or time, of each partition; "latest" for the end of the log as it is now.
+    #[arg(long, value_name = "WHERE", allow_hyphen_values = true)]
+    to: Option<String>,
+
+    /// How events are shown on stderr.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    events: EventFormat,
+
+    #[command(flatten)]
+    read: ReadOptions,
+
+    #[command(flatten)]
+    print: PrintOptions,
+}
+
+/// A place in a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Offset(i64),
+    Look(OffsetSpec),
+}
+
+pub(crate) async fn run(args: Tail) -> Result<()> {
+    let format = args.print.parsed()?;
+    let from = args
+        .from
+        .as_deref()
+        .map(|text| place("--from", text))
+        .transpose()?;
+    let to = args
+        .to
+        .as_deref()
+        .map(|text| place("--to", text))
+        .transpose()?;
+    let client = args.cluster.connect(SESSION_TIMEOUT).await?;
+    client.use_topics(&args.topics).await?;
+    let tps = partitions(&client, &args)?;
+
+    let mut config = SimpleConsumerConfig::new(args.topics.clone());
+    config.partitions = (!args.partitions.is_empty()).then(|| args.partitions.clone());
+    config.start_offsets = starts(&client, &args, &tps, from).await?;
+    let reset = match from {
+        Some(Place::Look(OffsetSpec::Latest)) => OffsetReset::Latest,
+        _ => OffsetReset::Earliest,
+    };
+    config.consumer = args.read.consumer(args.group.as_deref(), reset);
+    config.consumer.ack_mode = AckMode::Explicit;
+    config.consumer.drain_timeout = Duration::from_secs(1);
+    let until = match to {
+        Some(place) => Some(look_up(&client, &tps, place).await?),
+        None => None,
+    };
+    let mut consumer = SimpleConsumer::new(&client, config)?;
+    let reporter = Reporter {
+        format: args.events,
+        group: args.group.clone(),
+        member: consumer.consumer_id().to_owned(),
+    };
+    let reporting = tokio::spawn(reporter.run(consumer.events()));
+    consumer.start().await?;
+    let output = Output::start(format)?;
+    let ended = pump::run(&mut consumer, &output, &args.print, until).await;
+    let closed = consumer.close().await;
+    // What it still reported is shown before the program ends.
+    let _ = tokio::time::timeout(Duration::from_millis(200), reporting).await;
+    pump::finish(ended, closed).await
+}
+
+fn partitions(client: &Client, args: &Tail) -> Result<Vec<TopicPartition>> {
+    let metadata = client.metadata();
+    let mut tps = Vec::new();
+    for topic in &args.topics {
+        for partition in metadata.partitions(topic).unwrap_or_default() {
+            if args.partitions.is_empty() || args.partitions.contains(&partition) {
+                tps.push(TopicPartition::new(topic.as_str(), partition));
+            }
+        }
+    }
+    Ok(tps)
+}
+
+/// Where partitions begin, for those that do not simply resume or follow the policy.
+async fn starts(
+    client: &Client,
+    args: &Tail,
+    tps: &[TopicPartition],
+    from: Option<Place>,
+) -> Result<BTreeMap<TopicPartition, i64>> {
+    if let Some(last) = args.last {
+        return last_messages(client, tps, last).await;
+    }
+    match from {
+        Some(place @ (Place::Offset(_) | Place::Look(OffsetSpec::Time(_)))) => {
+            if args.group.is_some() {
+                return Err(usage(
+                    "--from takes earliest or latest beside --group: the group's stored offsets say where to begin",
+                ));
+            }
+            look_up(client, tps, place).await
+        }
+        _ => Ok(BTreeMap::new()),
+    }
+}
+
+async fn look_up(client: &Client, tps: &[TopicPartition], place: Place) -> Result<Until> {
+    let spec = match place {
+        Place::Offset(offset) => {
+            return Ok(tps.iter().map(|tp| (tp.clone(), offset)).collect());
+        }
+        Place::Look(spec) => spec,
+    };
+    let mut found = offsets(client, tps, spec).await?;
+    let later: Vec<_> = tps
+        .iter()
+        .filter(|tp| !found.contains_key(*tp))
+        .cloned()
+        .collect();
+    // Nothing is that young: that place is the end.
+    found.extend(offsets(client, &later, OffsetSpec::Latest).await?);
+    Ok(found)
+}
+
+async fn offsets(
+    client: &Client,
+    tps: &[TopicPartition],
+    spec: OffsetSpec,
+) -> Result<BTreeMap<TopicPartition, i64>> {
+    let wanted = tps.iter().map(|tp| (tp.clone(), spec)).collect();
+    let mut offsets = BTreeMap::new();
+    for (tp, found) in client.list_offsets(&wanted).await {
+        if let Some(offset) = found? {
+            offsets.insert(tp, offset);
+        }
+    }
+    Ok(offsets)
+}
+
+/// Begins so that `count` messages follow in all, as many of each partition as of every other, or all that it has.
+async fn last_messages(
+    client: &Client,
+    tps: &[TopicPartition],
+    count: u64,
+) -> Result<BTreeMap<TopicPartition, i64>> {
+    let first = offsets(client, tps, OffsetSpec::Earliest).await?;
+    let ends = offsets(client, tps, OffsetSpec::Latest).await?;
+    let mut sizes: Vec<(u64, TopicPartition)> = ends
+        .iter()
+        .map(|(tp, end)| {
+            let first = first.get(tp).copied().unwrap_or(0);
+            (u64::try_from(end - first).unwrap_or(0), tp.clone())
+        })
+        .collect();
+    sizes.sort();
+    let mut left = count;
+    let mut starts = BTreeMap::new();
+    let mut partitions = u64::try_from(sizes.len())?;
+    for (size, tp) in sizes {
+        let share = size.min(left.div_ceil(partitions.max(1)));
+        left -= share.min(left);
+        partitions -= 1;
+        let end = ends.get(&tp).copied().unwrap_or(0);
+        starts.insert(tp, end - i64::try_from(share)?);
+    }
+    Ok(starts)
+}
+
+fn place(option: &str, text: &str) -> Result<Place> {
+    let look = |spec| Ok(Place::Look(spec));
+    match text {
+        "earliest" | "beginning" => return look(OffsetSpec::Earliest),
+        "latest" | "end" => return look(OffsetSpec::Latest),
+        _ => {}
+    }
+    if let Ok(offset) = text.parse::<i64>()
+        && offset >= 0
+    {
+        return Ok(Place::Offset(offset));
+    }
+    if let Some(millis) = text.strip_prefix('@').and_then(|text| text.parse().ok()) {
+        return look(OffsetSpec::Time(millis));
+    }
+    if let Some(ago) = text
+        .strip_prefix('-')
+        .and_then(|text| humantime::parse_duration(text).ok())
+    {
+        return look(OffsetSpec::Time(millis(SystemTime::now() - ago)?));
+    }
+    match humantime::parse_rfc3339_weak(text) {
+        Ok(time) => look(OffsetSpec::Time(millis(time)?)),
+        Err(_) => Err(usage(format!(
+            "{option}: `{text}` is no place in a topic; write earliest, latest, an offset, a time like 2026-11-20T08:00:00Z, @MILLISECONDS or -2h"
+        ))),
+    }
+}
+
+fn millis(time: SystemTime) -> Result<i64> {
+    let since = time
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .map_err(|_| anyhow!("the time lies before 1970"))?;
+    Ok(i64::try_from(since.as_millis())?)
+}
