@@ -10,6 +10,9 @@ use crate::config::Acl;
 use crate::error::{Error, Result};
 use crate::thread::Thread;
 
+#[cfg(test)]
+mod tests;
+
 mod call;
 mod changes;
 mod link;
@@ -158,8 +161,8 @@ impl Session {
         match timeout(self.inner.request_timeout, over).await {
             Ok(_) if !self.inner.shared.is_unconfirmed() => Ok(()),
             _ => Err(Error::Timeout {
-                operation: "close the session and delete its nodes below",
-                path: "/".to_owned(),
+                operation: "the request to close",
+                path: format!("session 0x{:x}", self.id()),
                 after: self.inner.request_timeout,
             }),
         }

@@ -19,7 +19,7 @@ fn reads_version_1_of_kafka_0_8() {
         parse(r#"{"jmx_port":-1,"timestamp":"1433000000000","host":"h1","version":1,"port":9092}"#);
     let expected = endpoint("PLAINTEXT", "PLAINTEXT", "h1", 9092);
     assert_eq!((broker.id, broker.version), (7, 1));
-    assert_eq!(broker.endpoints, [expected.clone()]);
+    assert_eq!(broker.endpoints.as_slice(), std::slice::from_ref(&expected));
     assert_eq!(broker.plaintext(), Some(&expected));
 }
 
