@@ -17,7 +17,7 @@ mod tests;
 /// assert_eq!(code.to_string(), "NOT_LEADER_OR_FOLLOWER (6)");
 /// assert!(code.is_retriable());
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ErrorCode(i16);
 
 /// What is known of a code.
@@ -185,6 +185,13 @@ impl From<ErrorCode> for i16 {
 impl fmt::Display for ErrorCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({})", self.name(), self.0)
+    }
+}
+
+impl fmt::Debug for ErrorCode {
+    /// As for display: the bare number helps nobody who reads a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
