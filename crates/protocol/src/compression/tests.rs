@@ -93,6 +93,18 @@ fn the_limit_is_exact() {
 }
 
 #[test]
+fn nothing_honest_lies_beyond_what_a_codec_can_hold() {
+    for codec in available() {
+        let input = vec![0; 10 << 20];
+        let packed = compress(codec, &input, 1).unwrap();
+        assert!(
+            codec.expansion_bound(packed.len()) >= input.len(),
+            "{codec}"
+        );
+    }
+}
+
+#[test]
 fn output_that_compressed_well_keeps_no_more_memory_than_it_needs() {
     for codec in available() {
         let packed = compress(codec, &vec![7; 100_000], 1).unwrap();

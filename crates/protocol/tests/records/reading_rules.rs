@@ -91,6 +91,19 @@ fn formats_mix_within_a_set() {
 }
 
 #[test]
+fn what_delivers_nothing_may_lie_between_plain_messages() {
+    let set = [
+        messages(1, &[1]),
+        Batch::marker(2, 7, 1).bytes(),
+        messages(1, &[3, 4]),
+        Batch::new(5, &[]).bytes(),
+        messages(0, &[6]),
+    ]
+    .concat();
+    assert_eq!(outcome(&set, &from(0)), (vec![1, 3, 4, 6], 7));
+}
+
+#[test]
 fn magic_0_wrappers_hold_absolute_offsets_with_gaps() {
     let set = wrapper(0, 109, Compression::Snappy, &messages(0, &[100, 103, 109]));
     assert_eq!(outcome(&set, &from(0)), (vec![100, 103, 109], 110));
@@ -176,6 +189,21 @@ fn log_append_time_is_that_of_the_wrapper_or_batch() {
     assert_eq!(
         times(&read(&batch.bytes())),
         [(Some(2000), LogAppendTime); 2]
+    );
+}
+
+#[test]
+fn magic_0_knows_no_log_append_time() {
+    let inner = messages(0, &[4]);
+    let packed = divvy_protocol::compression::compress(Compression::Gzip, &inner, 0).unwrap();
+    let message = Message {
+        attributes: 8 | 1,
+        value: Some(&packed),
+        ..Message::new(0, 4)
+    };
+    assert_eq!(
+        times(&read(&message.bytes())),
+        [(None, TimestampType::NoTimestamp)]
     );
 }
 
@@ -299,6 +327,23 @@ fn a_marker_below_the_asked_offset_still_ends_its_transaction() {
 }
 
 #[test]
+fn only_an_abort_ends_an_aborted_transaction() {
+    let set = [
+        Batch::transactional(0, &[0], 7).bytes(),
+        Batch::marker(1, 7, 1).bytes(),
+        Batch::transactional(2, &[0], 7).bytes(),
+        Batch::marker(3, 7, 0).bytes(),
+        Batch::transactional(4, &[0], 7).bytes(),
+    ]
+    .concat();
+    let options = DecodeOptions {
+        aborted: vec![(7, 0)],
+        ..DecodeOptions::default()
+    };
+    assert_eq!(outcome(&set, &options), (vec![4], 5));
+}
+
+#[test]
 fn a_control_batch_may_have_lost_its_record_and_needs_a_whole_key() {
     let emptied = Batch {
         attributes: TRANSACTIONAL | 0x20,
@@ -321,7 +366,12 @@ fn a_control_batch_may_have_lost_its_record_and_needs_a_whole_key() {
 
 #[test]
 fn what_follows_has_to_lie_above_what_came_before() {
-    let backwards: [(Vec<u8>, i64, i64); 7] = [
+    let backwards: [(Vec<u8>, i64, i64); 8] = [
+        (
+            wrapper(1, 9, Compression::Gzip, &messages(1, &[4, 4])),
+            4,
+            4,
+        ),
         (messages(0, &[5, 5]), 5, 5),
         (messages(1, &[5, 4]), 5, 4),
         (
