@@ -1,7 +1,5 @@
 //! What the operations do to nodes.
 
-use std::time::Duration;
-
 use divvy_tests::{unique, wait_for};
 use divvy_zookeeper::documents::TopicAssignment;
 use divvy_zookeeper::{
@@ -163,7 +161,7 @@ async fn an_ephemeral_node_is_ours_or_somebody_else_s() {
     for (session, data) in [(&ours, &b"me-1"[..]), (&theirs, &b"me-0"[..])] {
         match session.create_ephemeral(&node, data).await.unwrap() {
             Create::Exists(node) => {
-                assert_eq!((node.stat, node.data.as_slice()), (stat, &b"me-0"[..]))
+                assert_eq!((node.stat, node.data.as_slice()), (stat, &b"me-0"[..]));
             }
             Create::Created(_) => panic!("taken from its owner"),
         }

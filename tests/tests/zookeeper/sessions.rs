@@ -110,7 +110,7 @@ async fn start_up_errors_say_what_to_do() {
     assert!(chroot.to_string().contains("/no/such/chroot"), "{chroot}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_cut_connection_keeps_session_nodes_and_watches() {
     let proxy = Proxy::start(shared().zookeepers()[0].address()).unwrap();
     let (session, writer) = (
@@ -147,7 +147,7 @@ async fn a_cut_connection_keeps_session_nodes_and_watches() {
     writer.close().await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_create_whose_answer_is_lost_is_found_to_be_ours() {
     let proxy = Proxy::start(shared().zookeepers()[0].address()).unwrap();
     let session = zookeeper(Config::new(proxy.address().to_string()))
@@ -169,7 +169,7 @@ async fn a_create_whose_answer_is_lost_is_found_to_be_ours() {
     session.close().await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn an_expired_session_is_seen_and_replaced() {
     let proxy = Proxy::start(shared().zookeepers()[0].address()).unwrap();
     let zookeeper = zookeeper(config(proxy.address().to_string()));
@@ -206,7 +206,7 @@ async fn an_expired_session_is_seen_and_replaced() {
     theirs.close().await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_session_outlives_a_long_outage_of_all_servers() {
     let cluster = Cluster::builder().start().unwrap();
     let zookeeper = zookeeper(config(cluster.zookeeper_connect()));
@@ -240,7 +240,7 @@ async fn a_session_outlives_a_long_outage_of_all_servers() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn an_ensemble_loses_its_leader_and_the_session_stays() {
     let cluster = Cluster::builder()
         .zookeepers(3)
