@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use divvy_protocol::ApiKey;
 use divvy_protocol::api::{MetadataRequest, MetadataResponse};
@@ -15,6 +16,9 @@ use crate::config::ClientConfig;
 use crate::error::{Error, Result};
 use crate::metadata::Metadata;
 use crate::sync::lock;
+
+/// How long a broker that names no broker at all, itself included, is taken to be just starting.
+const STARTING: Duration = Duration::from_secs(2);
 
 /// A cluster: its metadata, and one control connection to each of its brokers.
 ///
@@ -87,22 +91,15 @@ impl Client {
         Ok(client)
     }
 
-    /// Tries until a broker answers or [`ClientConfig::bootstrap_timeout`] has passed: a cluster that is just starting answers
-    /// its first requests with an empty list of brokers.
+    /// Tries until a broker answers or [`ClientConfig::bootstrap_timeout`] has passed: the brokers of a cluster that is just
+    /// starting are not registered yet.
     async fn first_contact(&self) -> Result<()> {
         let deadline = Instant::now() + self.inner.config.bootstrap_timeout;
         loop {
             let error = match timeout_at(deadline, self.refresh()).await {
                 Ok(Ok(())) => return Ok(()),
-                Ok(Err(error))
-                    if !matches!(
-                        error,
-                        Error::Broker { .. } | Error::NoBrokerRegistered { .. }
-                    ) =>
-                {
-                    return Err(error);
-                }
-                Ok(Err(error)) => error,
+                Ok(Err(error @ Error::NoBrokerRegistered { .. })) => error,
+                Ok(Err(error)) => return Err(error),
                 Err(_) => Error::NoBroker {
                     tried: format!(
                         "{} (no answer within {:?})",
@@ -175,8 +172,14 @@ impl Client {
                 .find(|name| metadata.partitions(name).is_none())
                 .cloned()
         };
-        if unknown(&self.metadata()).is_some() {
+        let deadline = Instant::now() + STARTING;
+        while unknown(&self.metadata()).is_some() {
             self.refresh().await?;
+            // A broker that was just started knows neither brokers nor topics before the controller has told it.
+            if !self.metadata().brokers.is_empty() || Instant::now() >= deadline {
+                break;
+            }
+            tokio::time::sleep(self.inner.config.backoff).await;
         }
         let Some(topic) = unknown(&self.metadata()) else {
             return Ok(());
@@ -277,15 +280,6 @@ impl Client {
                 after: within,
             })
         })?;
-        if response.brokers.is_empty() {
-            // A broker that the controller has not told of the cluster yet.
-            return Err(Error::Broker {
-                broker: broker.address().to_string(),
-                request: ApiKey::Metadata.name(),
-                subject: "the cluster".to_owned(),
-                code: divvy_protocol::ErrorCode::BROKER_NOT_AVAILABLE,
-            });
-        }
         Ok(response)
     }
 
@@ -333,7 +327,12 @@ impl Client {
     }
 
     /// Takes new metadata over: brokers keep their connections as long as id and address stay the same.
-    fn adopt(&self, metadata: Metadata, answered_by: &Arc<Broker>) {
+    ///
+    /// An 0.8.2 cluster names no broker before it has its first topic, so that an empty list says nothing of those known.
+    fn adopt(&self, mut metadata: Metadata, answered_by: &Arc<Broker>) {
+        if metadata.brokers.is_empty() {
+            metadata.brokers.clone_from(&self.metadata().brokers);
+        }
         let mut brokers = lock(&self.inner.brokers);
         brokers.retain(|id, broker| metadata.brokers.get(id) == Some(broker.address()));
         for (id, address) in &metadata.brokers {
