@@ -7,8 +7,8 @@ use bytes::Bytes;
 use divvy_protocol::api::{self, Request};
 use divvy_protocol::{ApiKey, ApiVersionTable};
 use tokio::io::{AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
-use tokio::sync::{Notify, mpsc, oneshot};
-use tokio::time::{Instant, sleep_until};
+use tokio::sync::{Notify, SetOnce, mpsc, oneshot};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::error::{Error, Result};
 use crate::sync::lock;
@@ -36,6 +36,8 @@ struct Shared {
     /// What was written and is not answered yet, oldest first.
     pending: Mutex<VecDeque<Pending>>,
     pending_grew: Notify,
+    /// Why a caller wants the connection to end.
+    given_up: SetOnce<Error>,
 }
 
 #[derive(Debug)]
@@ -72,6 +74,7 @@ impl Connection {
             correlation: AtomicI32::new(0),
             pending: Mutex::default(),
             pending_grew: Notify::new(),
+            given_up: SetOnce::new(),
         });
         let driver = drive(Arc::clone(&shared), stream, queue, max_response_bytes);
         (Self { shared, requests }, driver)
@@ -84,7 +87,7 @@ impl Connection {
 
     /// Whether the connection has ended, so that a new one is needed.
     pub(crate) fn is_closed(&self) -> bool {
-        self.requests.is_closed()
+        self.requests.is_closed() || self.shared.given_up.initialized()
     }
 
     pub(crate) fn set_versions(&self, versions: ApiVersionTable) {
@@ -122,10 +125,20 @@ impl Connection {
         timeout: Duration,
     ) -> Result<R::Response> {
         let body = self.exchange(request, version, timeout).await?;
-        api::decode_response::<R>(body, version).map_err(|error| Error::Peer {
-            broker: self.shared.broker.clone(),
-            why: format!("{} answer: {error}", R::API.name()),
+        api::decode_response::<R>(body, version).map_err(|error| {
+            // Whoever answers in another layout is not what was negotiated with, and the next connection finds out anew.
+            self.give_up(
+                self.shared
+                    .peer(format!("{} answer: {error}", R::API.name())),
+            )
         })
+    }
+
+    /// Ends the connection for everybody.
+    fn give_up(&self, error: Error) -> Error {
+        // The first reason counts.
+        let _ = self.shared.given_up.set(error.clone());
+        error
     }
 
     /// Sends a request and gives back the answer's body as it came. A request that has no answer gives an empty body once it is
@@ -155,17 +168,22 @@ impl Connection {
                 reply,
             },
         };
-        match tokio::time::timeout_at(deadline, self.requests.send(outgoing)).await {
-            Ok(Ok(())) => answer
-                .await
-                .unwrap_or_else(|_| Err(self.shared.disconnected(None))),
-            Ok(Err(_)) => Err(self.shared.disconnected(None)),
-            Err(_) => Err(Error::Timeout {
+        let answered = async {
+            match self.requests.send(outgoing).await {
+                Ok(()) => answer
+                    .await
+                    .unwrap_or_else(|_| Err(self.shared.disconnected(None))),
+                Err(_) => Err(self.shared.disconnected(None)),
+            }
+        };
+        // The driver knows the deadlines of what was written; what waits unwritten behind others keeps its own as well.
+        timeout_at(deadline, answered).await.unwrap_or_else(|_| {
+            Err(self.give_up(Error::Timeout {
                 broker: self.shared.broker.clone(),
                 request: R::API.name(),
                 after: timeout,
-            }),
-        }
+            }))
+        })
     }
 }
 
@@ -184,8 +202,20 @@ impl Shared {
         }
     }
 
+    /// The next request to run out of time, which need not be the oldest.
     fn first_deadline(&self) -> Option<Instant> {
-        lock(&self.pending).front().map(|pending| pending.deadline)
+        lock(&self.pending)
+            .iter()
+            .map(|pending| pending.deadline)
+            .min()
+    }
+
+    /// Takes a request out that has run out of time.
+    fn take_late(&self) -> Option<Pending> {
+        let now = Instant::now();
+        let mut pending = lock(&self.pending);
+        let late = pending.iter().position(|pending| pending.deadline <= now)?;
+        pending.remove(late)
     }
 
     /// Hands an answer to whoever asked.
@@ -226,6 +256,7 @@ async fn drive(
     let error = tokio::select! {
         result = write_requests(&shared, output, &mut queue) => result.err(),
         error = read_answers(&shared, input, max_response_bytes) => Some(error),
+        error = shared.given_up.wait() => Some(error.clone()),
     };
     // From here on callers see a closed connection; what they had queued fails like what was written.
     queue.close();
@@ -255,8 +286,7 @@ async fn write_requests(
             write(shared, &mut output, &frame).await?;
         } else {
             let deadline = pending.deadline;
-            let written =
-                tokio::time::timeout_at(deadline, write(shared, &mut output, &frame)).await;
+            let written = timeout_at(deadline, write(shared, &mut output, &frame)).await;
             let result = written.unwrap_or_else(|_| Err(timed_out(shared, &pending)));
             let _ = pending.reply.send(result.clone().map(|()| Bytes::new()));
             result?;
@@ -276,7 +306,7 @@ async fn write(
         .map_err(|error| shared.disconnected(Some(error.to_string())))
 }
 
-/// Reads answers until the stream ends or the oldest request runs out of time.
+/// Reads answers until the stream ends or a request runs out of time.
 async fn read_answers(
     shared: &Shared,
     input: ReadHalf<Box<dyn Stream>>,
@@ -303,10 +333,10 @@ async fn read_answers(
                 Err(FrameError::Io(error)) => return shared.disconnected(Some(error.to_string())),
                 Err(FrameError::Malformed(why)) => return shared.peer(why),
             },
-            () = shared.pending_grew.notified(), if deadline.is_none() => {}
+            // The newest request may be the first to run out of time.
+            () = shared.pending_grew.notified() => {}
             () = expired => {
-                let late = lock(&shared.pending).pop_front();
-                let Some(late) = late else { continue };
+                let Some(late) = shared.take_late() else { continue };
                 let error = timed_out(shared, &late);
                 let _ = late.reply.send(Err(error.clone()));
                 return error;
@@ -322,3 +352,6 @@ fn timed_out(shared: &Shared, pending: &Pending) -> Error {
         after: pending.timeout,
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

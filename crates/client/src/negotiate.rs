@@ -120,3 +120,6 @@ async fn legacy_line(connection: &Connection, timeout: Duration) -> Result<Broke
         Err(error) => Err(error),
     }
 }
+
+#[cfg(test)]
+mod tests;
