@@ -185,3 +185,6 @@ pub struct Fill {
 fn size(item: &Result<Chunk, FetchError>) -> usize {
     item.as_ref().map_or(0, Chunk::size)
 }
+
+#[cfg(test)]
+mod tests;

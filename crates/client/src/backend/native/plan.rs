@@ -139,6 +139,7 @@ impl Plan {
     /// Makes the next request to a broker: every partition that it leads, that has room, and that no other request is fetching.
     pub(super) fn next(&mut self, broker: i32, metadata: &Metadata, now: Instant) -> Next {
         let mut asked = BTreeMap::new();
+        let mut oversized = Vec::new();
         let mut wake = None;
         for (tp, position) in self.active() {
             if metadata.leader(tp) != Some(broker) {
@@ -155,14 +156,23 @@ impl Plan {
                 wake = Some(wake.map_or(at, |wake: Instant| wake.min(at)));
                 continue;
             }
-            if let Some(size) = self.size(tp, position) {
-                let wanted = Asked {
-                    generation: position.generation,
-                    from_offset: position.next_offset,
-                    size,
-                };
+            let Some(size) = self.size(tp, position) else {
+                continue;
+            };
+            let wanted = Asked {
+                generation: position.generation,
+                from_offset: position.next_offset,
+                size,
+            };
+            if size > self.prefetch.fill(tp).share {
+                oversized.push((tp.clone(), wanted));
+            } else {
                 asked.insert(tp.clone(), wanted);
             }
+        }
+        if let Some((tp, wanted)) = self.next_oversized(oversized) {
+            self.oversized = Some(tp.clone());
+            asked.insert(tp, wanted);
         }
         if asked.is_empty() {
             return Next::Wait(wake);
@@ -172,12 +182,9 @@ impl Plan {
             broker,
             request: self.requests,
         };
-        for (tp, wanted) in &asked {
+        for tp in asked.keys() {
             if let Some(position) = self.partitions.get_mut(tp) {
                 position.in_flight = Some(ticket);
-                if wanted.size > self.prefetch.fill(tp).share {
-                    self.oversized = Some(tp.clone());
-                }
             }
         }
         let request = self.request(&asked);
@@ -209,6 +216,19 @@ impl Plan {
                     position.in_flight.is_none() && self.prefetch.fill(other).held == 0
                 })
         })
+    }
+
+    /// Of those that would exceed their share, the one behind the last that did: they take turns.
+    fn next_oversized(
+        &self,
+        mut waiting: Vec<(TopicPartition, Asked)>,
+    ) -> Option<(TopicPartition, Asked)> {
+        if waiting.is_empty() {
+            return None;
+        }
+        let behind = |(tp, _): &(TopicPartition, Asked)| Some(tp) > self.oversized.as_ref();
+        let turn = waiting.iter().position(behind).unwrap_or(0);
+        Some(waiting.swap_remove(turn))
     }
 
     fn request(&mut self, asked: &BTreeMap<TopicPartition, Asked>) -> FetchRequest {
@@ -318,7 +338,7 @@ impl Plan {
         }
         match part.error {
             ErrorCode::NONE => {
-                self.take(tp, wanted, part);
+                self.take(tp, wanted, part, now);
                 false
             }
             ErrorCode::OFFSET_OUT_OF_RANGE => {
@@ -346,10 +366,16 @@ impl Plan {
     }
 
     /// Queues what came and moves on behind it.
-    fn take(&mut self, tp: &TopicPartition, wanted: &Asked, part: FetchPartitionResponse) {
+    fn take(
+        &mut self,
+        tp: &TopicPartition,
+        wanted: &Asked,
+        part: FetchPartitionResponse,
+        now: Instant,
+    ) {
         let found = scan(&part.records);
         let Some(next_offset) = found.next_offset else {
-            self.nothing_whole(tp, wanted, &part.records, &found);
+            self.nothing_whole(tp, wanted, &part.records, &found, now);
             return;
         };
         if next_offset <= wanted.from_offset {
@@ -392,8 +418,11 @@ impl Plan {
         wanted: &Asked,
         records: &Bytes,
         found: &Scan,
+        now: Instant,
     ) {
         let cap = self.config.fetch_message_max_bytes_cap;
+        let twice = wanted.size.saturating_mul(2);
+        let needed = found.first_incomplete.unwrap_or(twice);
         if let Some(malformed) = &found.malformed {
             self.halt(FetchError::Corrupt {
                 tp: tp.clone(),
@@ -402,33 +431,28 @@ impl Plan {
             });
             return;
         }
-        if !records.is_empty() {
-            let needed = found
-                .first_incomplete
-                .unwrap_or(wanted.size.saturating_mul(2));
-            if needed > cap {
-                self.halt(FetchError::MessageTooLarge {
-                    tp: tp.clone(),
-                    offset: wanted.from_offset,
-                    size: needed,
-                    limit: cap,
-                });
-                return;
-            }
+        if !records.is_empty() && needed > cap {
+            self.halt(FetchError::MessageTooLarge {
+                tp: tp.clone(),
+                offset: wanted.from_offset,
+                size: needed,
+                limit: cap,
+            });
+            return;
         }
         let Some(position) = self.partitions.get_mut(tp) else {
             return;
         };
-        position.settle();
-        if !records.is_empty() {
-            let needed = found
-                .first_incomplete
-                .unwrap_or(wanted.size.saturating_mul(2));
+        if records.is_empty() {
+            position.settle();
+        } else if wanted.size < cap {
+            position.settle();
             // At least twice as much, so that a peer that keeps cutting short is not asked for ever.
-            position.grown = Some(needed.max(wanted.size.saturating_mul(2)).min(cap));
-            if wanted.size >= cap {
-                position.retry_at = Some(Instant::now() + position.backoff.fail());
-            }
+            position.grown = Some(needed.max(twice).min(cap));
+        } else {
+            tracing::warn!(%tp, offset = wanted.from_offset, needed, "the broker cuts a message off that would fit");
+            position.in_flight = None;
+            position.retry_at = Some(now + position.backoff.fail());
         }
     }
 
