@@ -125,7 +125,7 @@ impl MemoryBackend {
     /// Leaves out the next `count` offsets, as compaction does.
     pub fn skip(&self, tp: &TopicPartition, count: i64) {
         let mut state = lock(&self.shared.state);
-        if let Some(log) = state.logs.get_mut(tp) {
+        if let Some(log) = state.logs.get_mut(tp).filter(|_| count > 0) {
             let offset = log.end() + count - 1;
             log.entries.push(Entry {
                 offset,
@@ -133,6 +133,8 @@ impl MemoryBackend {
                 bytes: Bytes::new(),
             });
         }
+        drop(state);
+        self.shared.prefetch.demand().notify_waiters();
     }
 
     /// Drops everything below an offset, as retention does.
@@ -142,6 +144,8 @@ impl MemoryBackend {
             log.entries.retain(|entry| entry.offset >= offset);
             log.first_offset = offset;
         }
+        drop(state);
+        self.shared.prefetch.demand().notify_waiters();
     }
 
     /// Flips one bit in the value of a stored message.
@@ -193,6 +197,14 @@ fn encode(
         *field = offset.to_be_bytes();
     }
     Ok(bytes.into())
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if let Some(feeder) = lock(&self.feeder).take() {
+            feeder.abort();
+        }
+    }
 }
 
 impl Shared {
