@@ -36,8 +36,8 @@ pub(crate) enum Topic {
         /// Print one JSON object a line.
         #[arg(short, long)]
         json: bool,
-        /// The topic.
-        topic: String,
+        #[command(flatten)]
+        topic: Name,
     },
     /// Create a topic and wait until it can be used. Brokers before 0.10.1 are told through ZooKeeper.
     Create(Create),
@@ -57,8 +57,30 @@ pub(crate) struct Create {
     /// Do nothing where the topic exists already.
     #[arg(long)]
     if_not_exists: bool,
+    #[command(flatten)]
+    topic: Name,
+}
+
+/// A topic, named as an argument or, as in the other commands, as an option.
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Name {
     /// The topic.
-    topic: String,
+    #[arg(value_name = "TOPIC")]
+    topic: Option<String>,
+    /// The topic, as in the other commands.
+    #[arg(short, long = "topic", value_name = "TOPIC")]
+    option: Option<String>,
+}
+
+impl Name {
+    fn as_str(&self) -> &str {
+        // One of them is there: the options' group requires it.
+        self.topic
+            .as_deref()
+            .or(self.option.as_deref())
+            .unwrap_or_default()
+    }
 }
 
 pub(crate) async fn run(topic: Topic) -> Result<()> {
@@ -73,7 +95,7 @@ pub(crate) async fn run(topic: Topic) -> Result<()> {
             topic,
         } => {
             let client = cluster.connect(SESSION_TIMEOUT).await?;
-            describe(&client, &topic, json).await
+            describe(&client, topic.as_str(), json).await
         }
         Topic::Create(args) => create(args).await,
     }
@@ -163,17 +185,17 @@ fn ids(ids: &[i32]) -> String {
 }
 
 async fn create(args: Create) -> Result<()> {
-    divvy::zookeeper::paths::validate_topic(&args.topic)
-        .map_err(|error| usage(error.to_string()))?;
+    let topic = args.topic.as_str();
+    divvy::zookeeper::paths::validate_topic(topic).map_err(|error| usage(error.to_string()))?;
     let client = args.cluster.connect(SESSION_TIMEOUT).await?;
     let existed = match &client.config().zookeeper {
         Some(_) => create_in_zookeeper(&client, &args).await?,
         None => create_through_broker(&client, &args).await?,
     };
     if existed && !args.if_not_exists {
-        bail!("topic `{}` exists already", args.topic);
+        bail!("topic `{topic}` exists already");
     }
-    wait_for_leaders(&client, &args.topic, args.partitions).await
+    wait_for_leaders(&client, topic, args.partitions).await
 }
 
 /// Gives whether the topic existed.
@@ -184,7 +206,7 @@ async fn create_in_zookeeper(client: &Client, args: &Create) -> Result<bool> {
         ));
     };
     let session = zookeeper.session().await?;
-    if session.topic(&args.topic).await?.is_some() {
+    if session.topic(args.topic.as_str()).await?.is_some() {
         return Ok(true);
     }
     let brokers: Vec<i32> = session
@@ -202,7 +224,10 @@ async fn create_in_zookeeper(client: &Client, args: &Create) -> Result<bool> {
         shift,
     )
     .map_err(|why| usage(why.to_string()))?;
-    Ok(session.create_topic(&args.topic, &assignment).await? == CreatePersistent::Exists)
+    Ok(session
+        .create_topic(args.topic.as_str(), &assignment)
+        .await?
+        == CreatePersistent::Exists)
 }
 
 /// A place to begin dealing partitions out to brokers; any will do that differs from topic to topic.
@@ -229,7 +254,7 @@ async fn create_through_broker(client: &Client, args: &Create) -> Result<bool> {
     }
     let request = CreateTopicsRequest {
         topics: vec![CreateTopic {
-            name: args.topic.clone(),
+            name: args.topic.as_str().to_owned(),
             num_partitions: args.partitions,
             replication_factor: args.replication_factor,
             ..CreateTopic::default()
@@ -248,7 +273,7 @@ async fn create_through_broker(client: &Client, args: &Create) -> Result<bool> {
         ErrorCode::TOPIC_ALREADY_EXISTS => Ok(true),
         code => bail!(
             "topic `{}` cannot be created: {code}: {}",
-            args.topic,
+            args.topic.as_str(),
             created
                 .message
                 .unwrap_or_else(|| code.description().to_owned())

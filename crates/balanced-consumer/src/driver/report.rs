@@ -1,0 +1,76 @@
+//! Telling the application what the machine reports.
+
+use std::time::Duration;
+
+use divvy_protocol::TopicPartition;
+use divvy_simple_consumer::{Assignment, Event};
+
+use super::Driver;
+use crate::machine::GroupEvent;
+use crate::view::PoisonKind;
+
+impl Driver {
+    /// Tells the application what the machine reports.
+    pub(super) fn report(&self, event: GroupEvent) {
+        let assignments = |tps: Vec<TopicPartition>| -> Vec<Assignment> {
+            let owned = |tp: TopicPartition| {
+                let held = self.held.get(&tp).cloned();
+                let claimed = self.machine.owned().find(|(owned, ..)| **owned == tp);
+                let claimed = claimed.map(|(tp, thread, token)| Assignment {
+                    tp: tp.clone(),
+                    token: token.0,
+                    stream: usize::try_from(thread.thread).unwrap_or(usize::MAX),
+                });
+                held.or(claimed).unwrap_or_else(|| Assignment::unfenced(tp))
+            };
+            tps.into_iter().map(owned).collect()
+        };
+        let event = match event {
+            GroupEvent::Assigned { partitions } => Event::Assigned {
+                partitions: assignments(partitions),
+            },
+            GroupEvent::Revoked { partitions } => Event::Revoked {
+                partitions: assignments(partitions),
+            },
+            // Reported with their tokens when they are dropped.
+            GroupEvent::Lost { .. } | GroupEvent::Revoking { .. } => return,
+            GroupEvent::Idle => Event::Idle,
+            GroupEvent::Waiting { tp, owner, waited } => Event::Waiting {
+                tp,
+                owner,
+                waited_ms: u64::try_from(waited.as_millis()).unwrap_or(u64::MAX),
+            },
+            GroupEvent::Blocked { node, data, kind } => Event::Blocked {
+                node,
+                data,
+                why: match kind {
+                    PoisonKind::PyKafka => "a PyKafka member is registered; no member that follows Java's rules can own a partition beside it. Stop it, or move it to a group of its own",
+                    PoisonKind::Garbage => "a registration that Kafka's own consumer cannot read keeps every member from sharing partitions. Find who wrote it, and delete the node",
+                }
+                .to_owned(),
+            },
+            GroupEvent::TopicGone { topic } => Event::TopicGone { topic },
+            GroupEvent::ReleasedUncommitted { tp, error } => Event::Error {
+                message: format!("{tp} was released although its offset could not be committed ({error}); its messages since the last commit come again"),
+            },
+            GroupEvent::Error { operation, tp, error, retry_in } => Event::Error {
+                message: describe(&operation.to_string(), tp, &error, retry_in),
+            },
+        };
+        self.engine.emit(event);
+    }
+}
+
+fn describe(
+    operation: &str,
+    tp: Option<TopicPartition>,
+    error: &str,
+    retry_in: Option<Duration>,
+) -> String {
+    let about = tp.map(|tp| format!(" for {tp}")).unwrap_or_default();
+    let again = match retry_in {
+        Some(pause) => format!("tried again in {pause:.1?}"),
+        None => "tried again when the group changes".to_owned(),
+    };
+    format!("group: {operation}{about} failed: {error}; {again}")
+}
