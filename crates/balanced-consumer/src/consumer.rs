@@ -14,11 +14,13 @@ use divvy_zookeeper::{ZooKeeper, paths};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use tracing::Instrument;
 
 use crate::assignor::{Assignor, Range};
-use crate::driver::{Driver, Member};
+use crate::driver::{Driver, Member, Subscribed};
 use crate::listener::{RebalanceListener, Silent};
 use crate::machine::MembershipConfig;
+use crate::topic_filter::{TopicFilter, Topics};
 
 /// A consumer that shares the partitions of its topics with the other members of its group, through ZooKeeper.
 ///
@@ -48,7 +50,7 @@ pub struct BalancedConsumerConfig {
     /// The group. Kafka: `group.id`; PyKafka: `consumer_group`.
     pub group: String,
     /// The topics.
-    pub topics: Vec<String>,
+    pub topics: Topics,
     /// The ZooKeeper in which the group meets, its session timeout and its ACL. Kafka: `zookeeper.connect`,
     /// `zookeeper.session.timeout.ms`; PyKafka: `zookeeper_hosts`, `zookeeper_connection_timeout_ms`. The consumer has a session of
     /// its own.
@@ -91,9 +93,19 @@ impl BalancedConsumerConfig {
         group: impl Into<String>,
         topics: impl IntoIterator<Item = S>,
     ) -> Self {
+        let topics = topics.into_iter().map(Into::into).collect();
+        Self::with_topics(zookeeper, group, Topics::Named(topics))
+    }
+
+    /// Joins a group that meets in this ZooKeeper, for topics by name or by list.
+    pub fn with_topics(
+        zookeeper: divvy_zookeeper::Config,
+        group: impl Into<String>,
+        topics: Topics,
+    ) -> Self {
         Self {
             group: group.into(),
-            topics: topics.into_iter().map(Into::into).collect(),
+            topics,
             zookeeper,
             streams: 1,
             assignor: Arc::new(Range),
@@ -104,15 +116,23 @@ impl BalancedConsumerConfig {
         }
     }
 
-    fn validate(&self) -> Result<()> {
+    /// Checks every field and says which one is wrong. [`BalancedConsumer::new`] does so too.
+    pub fn validate(&self) -> Result<()> {
         paths::validate_group(&self.group)
             .map_err(|error| Error::config("group", error.to_string()))?;
-        if self.topics.is_empty() {
-            return Err(Error::config("topics", "names none"));
-        }
-        for topic in &self.topics {
-            paths::validate_topic(topic)
-                .map_err(|error| Error::config("topics", error.to_string()))?;
+        match &self.topics {
+            Topics::Named(names) => {
+                if names.is_empty() {
+                    return Err(Error::config("topics", "names none"));
+                }
+                for name in names {
+                    paths::validate_topic(name)
+                        .map_err(|error| Error::config("topics", error.to_string()))?;
+                }
+            }
+            Topics::WhiteList(_) | Topics::BlackList(_) => {
+                self.filter()?;
+            }
         }
         if !(1..=1024).contains(&self.streams) {
             return Err(Error::config("streams", "must be 1 to 1024"));
@@ -124,6 +144,18 @@ impl BalancedConsumerConfig {
             ));
         }
         self.consumer.validate()
+    }
+}
+
+impl BalancedConsumerConfig {
+    /// The list of topics as something to evaluate; `None` where they are named.
+    fn filter(&self) -> Result<Option<TopicFilter>> {
+        let filter = match &self.topics {
+            Topics::Named(_) => return Ok(None),
+            Topics::WhiteList(expression) => TopicFilter::white_list(expression),
+            Topics::BlackList(expression) => TopicFilter::black_list(expression),
+        };
+        filter.map(Some).map_err(|why| Error::config("topics", why))
     }
 }
 
@@ -188,29 +220,27 @@ impl Coordination for ZooKeeperGroup {
             .session()
             .await
             .map_err(divvy_client::Error::from)?;
-        for topic in &self.config.topics {
-            if session
-                .topic(topic)
-                .await
-                .map_err(divvy_client::Error::from)?
-                .is_none()
-            {
-                let topic = topic.clone();
-                return Err(divvy_client::Error::UnknownTopic { topic }.into());
+        if let Topics::Named(names) = &self.config.topics {
+            for topic in names {
+                let found = session.topic(topic).await;
+                if found.map_err(divvy_client::Error::from)?.is_none() {
+                    let topic = topic.clone();
+                    return Err(divvy_client::Error::UnknownTopic { topic }.into());
+                }
             }
-            engine.backend().partitions(topic).await?;
         }
         let consumer_id: Arc<str> = engine.consumer_id().into();
         let member = Member {
             group: self.config.group.clone(),
             zookeeper: self.zookeeper.clone(),
             registration: self.registration()?,
-            topics: self
-                .config
-                .topics
-                .iter()
-                .map(|topic| topic.as_str().into())
-                .collect(),
+            topics: match (&self.config.topics, self.config.filter()?) {
+                (_, Some(filter)) => Subscribed::Matching(filter),
+                (Topics::Named(names), None) => {
+                    Subscribed::Named(names.iter().map(|name| name.as_str().into()).collect())
+                }
+                (_, None) => Subscribed::Named(Vec::new()),
+            },
             machine: MembershipConfig {
                 // Behind what each partition may take: draining, the listener, and the commit.
                 close_deadline: engine.config().drain_timeout + self.config.close_timeout,
@@ -221,7 +251,13 @@ impl Coordination for ZooKeeperGroup {
         };
         let (close, asked) = oneshot::channel();
         let driver = Driver::new(member, Arc::clone(engine));
-        let driver = self.zookeeper.runtime().spawn(driver.run(asked));
+        let span = tracing::info_span!(
+            "group",
+            group = self.config.group,
+            member = engine.consumer_id()
+        );
+        let driver = driver.run(asked).instrument(span);
+        let driver = self.zookeeper.runtime().spawn(driver);
         self.running = Some(Running { close, driver });
         Ok(())
     }
@@ -248,14 +284,18 @@ impl Coordination for ZooKeeperGroup {
 
 impl ZooKeeperGroup {
     fn registration(&self) -> Result<String> {
-        let subscription = self
-            .config
-            .topics
-            .iter()
-            .map(|topic| (topic.clone(), self.config.streams));
+        let streams = self.config.streams;
+        let (pattern, subscription) = match &self.config.topics {
+            Topics::Named(names) => {
+                let topics = names.iter().map(|name| (name.clone(), streams));
+                (Pattern::Static, topics.collect())
+            }
+            Topics::WhiteList(list) => (Pattern::WhiteList, vec![(list.clone(), streams)]),
+            Topics::BlackList(list) => (Pattern::BlackList, vec![(list.clone(), streams)]),
+        };
         let registration = Registration {
-            pattern: Pattern::Static,
-            subscription: subscription.collect(),
+            pattern,
+            subscription,
             timestamp: i64::try_from(now_ms()).ok(),
             readable_by_java: true,
         };

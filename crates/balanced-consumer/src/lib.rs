@@ -20,5 +20,5 @@ pub use machine::{
     Action, Event, GroupEvent, Incarnation, Membership, MembershipConfig, Operation, Ownership,
     PartitionState, SessionEvent, Time, Token,
 };
-pub use topic_filter::TopicFilter;
+pub use topic_filter::{TopicFilter, Topics};
 pub use view::{OwnRegistration, PoisonKind, PoisonMember, View};

@@ -1,5 +1,17 @@
 use regex::Regex;
 
+/// Which topics a member consumes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Topics {
+    /// These. Kafka: `createMessageStreams`; pattern `static`.
+    Named(Vec<String>),
+    /// All that match this regular expression, also those that are created later. Kafka: `createMessageStreamsByFilter` with a
+    /// `Whitelist`.
+    WhiteList(String),
+    /// All that do not match this regular expression, also those that are created later. Kafka: a `Blacklist`.
+    BlackList(String),
+}
+
 /// A white or black list of topics, as Kafka's high-level consumer evaluates it: a regular expression that has to match a name
 /// as a whole.
 #[derive(Clone, Debug)]

@@ -3,7 +3,9 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use divvy::{AckMode, Assignor, BalancedConsumer, BalancedConsumerConfig, Range, RoundRobin};
+use divvy::{
+    AckMode, Assignor, BalancedConsumer, BalancedConsumerConfig, Range, RoundRobin, Topics,
+};
 
 use crate::errors::usage;
 use crate::events::{EventFormat, Reporter};
@@ -28,9 +30,8 @@ pub(crate) struct Consume {
     #[arg(short, long, env = "DIVVY_GROUP")]
     group: String,
 
-    /// The topic to read; may be given several times.
-    #[arg(short, long = "topic", value_name = "TOPIC", required = true)]
-    topics: Vec<String>,
+    #[command(flatten)]
+    topics: TopicOptions,
 
     /// Where to begin without a stored offset.
     #[arg(long, value_name = "WHERE", default_value = "earliest")]
@@ -59,6 +60,33 @@ pub(crate) struct Consume {
     print: PrintOptions,
 }
 
+/// Which topics are read.
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+struct TopicOptions {
+    /// The topic to read; may be given several times.
+    #[arg(short, long = "topic", value_name = "TOPIC")]
+    topics: Vec<String>,
+
+    /// Read every topic that matches this regular expression as a whole, also those created later.
+    #[arg(long, value_name = "REGEX")]
+    whitelist: Option<String>,
+
+    /// Read every topic that does not match this regular expression.
+    #[arg(long, value_name = "REGEX")]
+    blacklist: Option<String>,
+}
+
+impl TopicOptions {
+    fn topics(&self) -> Topics {
+        match (&self.whitelist, &self.blacklist) {
+            (Some(list), _) => Topics::WhiteList(list.clone()),
+            (None, Some(list)) => Topics::BlackList(list.clone()),
+            (None, None) => Topics::Named(self.topics.clone()),
+        }
+    }
+}
+
 /// How partitions are shared out.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Rule {
@@ -75,8 +103,8 @@ pub(crate) async fn run(args: Consume) -> Result<()> {
             "a group meets in ZooKeeper: give --zookeeper HOST:PORT; `divvy tail` reads without one",
         ));
     };
-    let client = args.cluster.connect(args.session_timeout).await?;
-    let mut config = BalancedConsumerConfig::new(zookeeper, &args.group, args.topics.clone());
+    let mut config =
+        BalancedConsumerConfig::with_topics(zookeeper, &args.group, args.topics.topics());
     config.streams = args.streams;
     config.assignor = match args.assignor {
         Rule::Range => Arc::new(Range) as Arc<dyn Assignor>,
@@ -86,6 +114,8 @@ pub(crate) async fn run(args: Consume) -> Result<()> {
     config.consumer.ack_mode = AckMode::Explicit;
     config.consumer.drain_timeout = DRAIN;
     config.close_timeout = Duration::from_millis(700);
+    config.validate()?;
+    let client = args.cluster.connect(args.session_timeout).await?;
     let mut consumer = BalancedConsumer::new(&client, config)?;
     let reporter = Reporter {
         format: args.events,

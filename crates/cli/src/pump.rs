@@ -78,7 +78,7 @@ pub(crate) async fn run<C: Coordination>(
     };
     let ended = tokio::select! {
         ended = pump.pump(consumer, output) => ended,
-        asked = signals::asked_to_end() => asked.map(|()| ()),
+        asked = signals::asked_to_end() => asked,
         ended = output.ended() => match ended {
             Writing::Failed(why) => Err(anyhow!("cannot write to stdout: {why}")),
             Writing::Open | Writing::Closed => Ok(()),

@@ -7,6 +7,7 @@ use divvy_zookeeper::documents;
 use divvy_zookeeper::{ZooKeeper, paths};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use crate::address::HostPort;
 use crate::backoff::Backoff;
@@ -202,7 +203,8 @@ impl Broker {
             ApiVersionTable::for_broker(BrokerVersion::V0_8_2),
             config.max_response_bytes,
         );
-        self.runtime.spawn(driver);
+        let span = tracing::debug_span!("connection", broker = %self.address);
+        self.runtime.spawn(driver.instrument(span));
         Ok(connection)
     }
 }

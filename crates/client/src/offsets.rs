@@ -62,6 +62,9 @@ impl Client {
         &self,
         wanted: &BTreeMap<TopicPartition, OffsetSpec>,
     ) -> PerPartition<Option<i64>> {
+        if wanted.keys().any(|tp| self.metadata().leader(tp).is_none()) {
+            self.refresh_if_possible().await;
+        }
         let metadata = self.metadata();
         let mut results = PerPartition::new();
         let mut by_leader: BTreeMap<i32, BTreeMap<TopicPartition, OffsetSpec>> = BTreeMap::new();
@@ -91,7 +94,20 @@ impl Client {
         for part in futures_util::future::join_all(asked).await {
             results.extend(part);
         }
+        if results
+            .values()
+            .any(|result| result.as_ref().is_err_and(blames_metadata))
+        {
+            // So that whoever asks again asks the right broker.
+            self.refresh_if_possible().await;
+        }
         results
+    }
+
+    async fn refresh_if_possible(&self) {
+        if let Err(error) = self.refresh().await {
+            tracing::debug!(%error, "the cluster's metadata cannot be refreshed");
+        }
     }
 
     /// The broker that keeps a group's offsets in Kafka, asked for anew.
@@ -222,6 +238,19 @@ impl Client {
         }
         Ok(complete(offsets.keys(), Ok(done)))
     }
+}
+
+/// Whether an error may come from metadata that is out of date.
+fn blames_metadata(error: &Error) -> bool {
+    error.is_disconnect()
+        || matches!(
+            error.code(),
+            Some(
+                ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
+                    | ErrorCode::LEADER_NOT_AVAILABLE
+                    | ErrorCode::NOT_LEADER_OR_FOLLOWER
+            )
+        )
 }
 
 async fn ask_offsets(

@@ -28,7 +28,7 @@
 
 pub use divvy_balanced_consumer::{
     AssignError, Assignor, BalancedConsumer, BalancedConsumerConfig, ConsumerThreadId,
-    GroupMembers, Range, RebalanceListener, RoundRobin, TopicFilter, ZooKeeperGroup,
+    GroupMembers, Range, RebalanceListener, RoundRobin, TopicFilter, Topics, ZooKeeperGroup,
 };
 pub use divvy_client::{
     Backend, Broker, BrokerOffsetStore, BrokerVersionSetting, Chunk, Client, ClientConfig,

@@ -308,6 +308,9 @@ async fn position(
     token: Token,
     policy: OffsetReset,
 ) -> Result<Starting, String> {
+    // Makes sure that the partition's topic is known, which may be younger than what is known of the cluster.
+    let known = engine.backend().partitions(&tp.topic).await;
+    known.map_err(|error| error.to_string())?;
     let mut starts = engine.starts(std::slice::from_ref(tp), policy).await;
     let start = starts
         .remove(tp)

@@ -19,16 +19,24 @@ use tokio::time::{Instant, sleep_until};
 use self::registry::{Registry, partition_of};
 use crate::listener::RebalanceListener;
 use crate::machine::{Event, Incarnation, Membership, MembershipConfig, SessionEvent, Time};
+use crate::topic_filter::TopicFilter;
 
 /// What a member is, for as long as it lives.
 pub(crate) struct Member {
     pub(crate) group: String,
     pub(crate) zookeeper: ZooKeeper,
     pub(crate) registration: String,
-    pub(crate) topics: Vec<Arc<str>>,
+    pub(crate) topics: Subscribed,
     pub(crate) machine: MembershipConfig,
     pub(crate) listener: Arc<dyn RebalanceListener>,
     pub(crate) listener_timeout: Duration,
+}
+
+/// The topics that a member consumes.
+#[derive(Clone, Debug)]
+pub(crate) enum Subscribed {
+    Named(Vec<Arc<str>>),
+    Matching(TopicFilter),
 }
 
 /// What a task of the driver came back with.

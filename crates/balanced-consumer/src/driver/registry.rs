@@ -7,6 +7,7 @@ use divvy_protocol::TopicPartition;
 use divvy_zookeeper::documents::{Member, Pattern, Registration};
 use divvy_zookeeper::{Create, Delete, Node, Result, Session, paths};
 
+use super::Subscribed;
 use crate::assignor::{ConsumerThreadId, Subscription, TopicPartitions};
 use crate::machine::{Ownership, SessionEvent, Token};
 use crate::topic_filter::TopicFilter;
@@ -27,7 +28,7 @@ pub(super) struct Registry {
     /// The member's own registration.
     pub(super) registration: String,
     /// The topics that the member subscribes.
-    pub(super) topics: Vec<Arc<str>>,
+    pub(super) topics: Subscribed,
     /// Registrations by consumer id. A member never changes its own, because others do not watch it.
     pub(super) known: Mutex<BTreeMap<String, Registration>>,
 }
@@ -106,10 +107,18 @@ impl Registry {
 
     async fn partitions(&self) -> Result<TopicPartitions> {
         let mut partitions = TopicPartitions::new();
-        for topic in &self.topics {
-            if let Some(found) = self.session.topic_watched(topic).await? {
+        let topics: Vec<Arc<str>> = match &self.topics {
+            Subscribed::Named(topics) => topics.clone(),
+            Subscribed::Matching(filter) => {
+                let topics = self.session.topics_watched().await?;
+                let matching = topics.into_iter().filter(|topic| filter.allows(topic));
+                matching.map(Arc::from).collect()
+            }
+        };
+        for topic in topics {
+            if let Some(found) = self.session.topic_watched(&topic).await? {
                 let ids = found.partitions.into_keys().collect();
-                partitions.insert(Arc::clone(topic), ids);
+                partitions.insert(topic, ids);
             }
         }
         Ok(partitions)

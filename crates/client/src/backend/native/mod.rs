@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use divvy_protocol::TopicPartition;
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::task::JoinSet;
+use tracing::Instrument;
 
 pub use config::{FetchConfig, IsolationLevel};
 
@@ -138,8 +139,9 @@ async fn keep_lanes(shared: Arc<Shared>) {
         let leaders = shared.plan().leaders(&known);
         for broker in leaders {
             if served.insert(broker) {
-                for _ in 0..shared.config.fetch_connections {
-                    lanes.spawn(lane::run(Arc::clone(&shared), broker));
+                for n in 0..shared.config.fetch_connections {
+                    let span = tracing::debug_span!("fetch", broker, connection = n);
+                    lanes.spawn(lane::run(Arc::clone(&shared), broker).instrument(span));
                 }
             }
         }
