@@ -1,0 +1,117 @@
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use divvy_client::Backoff;
+use tokio::time::Instant;
+
+use super::batch::Batch;
+use super::{Limits, Pending};
+use crate::delivery::Outcome;
+use crate::error::Error;
+
+/// The batches of one partition, oldest first. Only the first is ever sent, and one at a time.
+#[derive(Debug)]
+pub(super) struct Queue {
+    pub(super) batches: VecDeque<Batch>,
+    pub(super) in_flight: Option<InFlight>,
+    pub(super) backoff: Backoff,
+    /// Before then nothing is sent.
+    pub(super) retry_at: Option<Instant>,
+    /// When the partition was last served, so that all take turns.
+    pub(super) turn: u64,
+}
+
+/// What is remembered of a batch that is on its way.
+#[derive(Debug)]
+pub(super) struct InFlight {
+    pub(super) outcome: Arc<Outcome>,
+    pub(super) records: usize,
+    pub(super) deadline: Instant,
+}
+
+impl Queue {
+    pub(super) fn new(limits: &Limits) -> Self {
+        Self {
+            batches: VecDeque::new(),
+            in_flight: None,
+            backoff: Backoff::new(limits.retry_backoff, limits.retry_backoff_max),
+            retry_at: None,
+            turn: 0,
+        }
+    }
+
+    /// From when on the first batch may be sent; `None` while there is none, or one is on its way.
+    pub(super) fn ready_at(&self, limits: &Limits, pressure: bool) -> Option<Instant> {
+        let first = self.batches.front().filter(|_| self.in_flight.is_none())?;
+        let is_full =
+            first.sealed || first.wire_size >= limits.batch_size || self.batches.len() > 1;
+        let gathered = if is_full || pressure {
+            first.created
+        } else {
+            first.created + limits.linger
+        };
+        Some(
+            self.retry_at
+                .map_or(gathered, |retry_at| gathered.max(retry_at)),
+        )
+    }
+
+    /// When the next batch will have failed by the clock.
+    pub(super) fn first_deadline(&self) -> Option<Instant> {
+        let waiting = self.batches.front().map(|batch| batch.deadline);
+        // What was reported as expired is waited for all the same, and has no deadline any more.
+        let in_flight = self
+            .in_flight
+            .as_ref()
+            .filter(|sent| !sent.outcome.is_complete());
+        let in_flight = in_flight.map(|sent| sent.deadline);
+        [waiting, in_flight].into_iter().flatten().min()
+    }
+
+    /// Fails whatever has waited too long.
+    ///
+    /// A batch that is on its way keeps its partition busy, because its request may still be carried out and what follows must
+    /// not overtake it.
+    pub(super) fn expire(&mut self, limits: &Limits, now: Instant) {
+        let expired = |tp, last: Option<Error>| Error::Expired {
+            tp,
+            after: limits.delivery_timeout,
+            last: last.map(Box::new),
+        };
+        if let Some(sent) = self.in_flight.as_ref().filter(|sent| sent.deadline <= now) {
+            let error = expired(sent.outcome.partition().clone(), None);
+            sent.outcome.complete(Err(error));
+        }
+        let is_late = |batch: &Batch| batch.deadline <= now;
+        while self.batches.front().is_some_and(is_late) {
+            let Some(batch) = self.batches.pop_front() else {
+                return;
+            };
+            let error = expired(batch.tp.clone(), batch.last_error.clone());
+            batch.complete(Err(error));
+        }
+    }
+
+    /// Takes out the first batch, to be sent.
+    pub(super) fn take_first(&mut self) -> Option<Batch> {
+        let mut batch = self.batches.pop_front()?;
+        batch.sealed = true;
+        self.in_flight = Some(InFlight {
+            outcome: Arc::clone(&batch.outcome),
+            records: batch.entries.len(),
+            deadline: batch.deadline,
+        });
+        Some(batch)
+    }
+
+    /// Everything that has no outcome yet.
+    pub(super) fn pending(&self) -> impl Iterator<Item = Pending> + '_ {
+        let in_flight = self.in_flight.iter();
+        let in_flight = in_flight.map(|sent| Pending::new(&sent.outcome, sent.records));
+        let waiting = self.batches.iter();
+        let waiting = waiting.map(|batch| Pending::new(&batch.outcome, batch.entries.len()));
+        in_flight
+            .chain(waiting)
+            .filter(|pending| !pending.outcome.is_complete())
+    }
+}
