@@ -36,6 +36,11 @@ pub use divvy_client::{
     MemoryBackend, Metadata, NativeBackend, OffsetSpec, PartitionMetadata, PerPartition, Prefetch,
     Security, TopicMetadata,
 };
+pub use divvy_producer::{
+    Acks, DefaultPartitioner, Delivery, Error as ProducerError, Partitioner, Partitions, Producer,
+    ProducerConfig, ProducerRecord, RandomPartitioner, RecordMetadata, RoundRobinPartitioner,
+    murmur2,
+};
 pub use divvy_protocol::compression::Compression;
 pub use divvy_protocol::records::{Header, Record};
 pub use divvy_protocol::{BrokerVersion, ErrorCode, TopicPartition};
