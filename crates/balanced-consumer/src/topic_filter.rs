@@ -51,9 +51,7 @@ impl TopicFilter {
         let expression = regex::RegexBuilder::new(&format!("^(?:{cleaned})$"))
             .size_limit(1 << 20)
             .build()
-            .map_err(|error| {
-                format!("`{raw}` cannot be evaluated as a regular expression: {error}")
-            })?;
+            .map_err(|error| cannot_evaluate(raw, &error))?;
         Ok(Self { expression, listed })
     }
 
@@ -61,6 +59,14 @@ impl TopicFilter {
     pub fn allows(&self, topic: &str) -> bool {
         !INTERNAL_TOPICS.contains(&topic) && self.expression.is_match(topic) == self.listed
     }
+}
+
+/// The engine draws a picture of several lines; its last one says what is wrong.
+fn cannot_evaluate(expression: &str, error: &regex::Error) -> String {
+    let error = error.to_string();
+    let why = error.lines().last().unwrap_or_default();
+    let why = why.trim_start_matches("error: ");
+    format!("`{expression}` cannot be evaluated as a regular expression: {why}")
 }
 
 #[cfg(test)]

@@ -73,6 +73,7 @@ pub(crate) async fn run<C: Coordination>(
         left: options.max_messages.unwrap_or(u64::MAX),
         exit_at_end: options.exit_at_end,
         until,
+        halted: BTreeMap::new(),
         printed: 0,
         progress: Progress::new(options.progress),
     };
@@ -95,6 +96,8 @@ struct Pump {
     left: u64,
     exit_at_end: bool,
     until: Option<Until>,
+    /// Partitions that stand still, and why.
+    halted: BTreeMap<TopicPartition, Error>,
     printed: u64,
     progress: Progress,
 }
@@ -119,16 +122,24 @@ impl Pump {
                         self.progress.show(self.printed);
                     }
                 }
-                Ok(Err(error @ (Error::Closed | Error::NotStarted))) => return Err(error.into()),
-                // The partition stands still; the others go on, but a script must be able to see that it is not all.
-                Ok(Err(error)) => return Err(error.into()),
+                // The others go on; an event has said so.
+                Ok(Err(error)) => match error.halted_partition().cloned() {
+                    Some(tp) => {
+                        self.halted.insert(tp, error);
+                    }
+                    None => return Err(error.into()),
+                },
                 Err(_) => {}
             }
             if waits && self.at_end(consumer).await? {
-                return Ok(());
+                break;
             }
         }
-        Ok(())
+        // Whoever asked for a certain part must be able to see that it is not all.
+        match std::mem::take(&mut self.halted).into_values().next() {
+            Some(error) => Err(error.into()),
+            None => Ok(()),
+        }
     }
 
     /// Whether every assigned partition is read to its end.
@@ -141,6 +152,10 @@ impl Pump {
         if tps.is_empty() {
             return Ok(false);
         }
+        let tps: Vec<_> = tps
+            .into_iter()
+            .filter(|tp| !self.halted.contains_key(tp))
+            .collect();
         let ends = match &self.until {
             Some(until) => until.clone(),
             None => consumer.end_offsets(&tps).await?,

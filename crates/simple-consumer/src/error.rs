@@ -73,6 +73,15 @@ impl Error {
         }
     }
 
+    /// The partition that stands still because of this, while the others go on.
+    pub fn halted_partition(&self) -> Option<&TopicPartition> {
+        match self {
+            Self::Fetch(error) => Some(error.partition()),
+            Self::NoOffset { tp, .. } => Some(tp),
+            _ => None,
+        }
+    }
+
     /// A configuration error.
     pub fn config(field: &'static str, why: impl Into<String>) -> Self {
         Self::Client(divvy_client::Error::config(field, why))

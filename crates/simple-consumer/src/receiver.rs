@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 use crate::batch::Batch;
 use crate::engine::{Engine, Taken};
 use crate::error::{Error, Result};
+use crate::event::Event;
 use crate::message::Message;
 
 /// Chunks above this size are decompressed on the blocking pool: decompressing takes about a nanosecond a byte, and a runtime's
@@ -394,12 +395,15 @@ impl Receiver {
 
     /// A partition was stopped by the backend: resolved in the background where the policy allows, else an error.
     fn standing_still(&self, error: FetchError, epoch: u64) -> Option<Error> {
-        match error {
+        let error = match error {
             FetchError::OffsetOutOfRange { tp, offset } => {
-                self.engine.out_of_range(tp, epoch, offset)
+                self.engine.out_of_range(tp, epoch, offset)?
             }
-            error => Some(error.into()),
-        }
+            error => error.into(),
+        };
+        let message = error.to_string();
+        self.engine.emit(Event::Error { message });
+        Some(error)
     }
 }
 
