@@ -23,6 +23,25 @@ pub struct Chunk {
 }
 
 impl Chunk {
+    /// A piece of plain entries without aborted transactions; [`Chunk::aborted`] and [`Chunk::compressed`] can be set.
+    pub fn new(
+        tp: TopicPartition,
+        from_offset: i64,
+        next_offset: i64,
+        high_watermark: i64,
+        entries: Bytes,
+    ) -> Self {
+        Self {
+            tp,
+            from_offset,
+            next_offset,
+            high_watermark,
+            entries,
+            aborted: Vec::new(),
+            compressed: false,
+        }
+    }
+
     /// Checks and decompresses the entries. With `check_crc` off, damage is noticed only where it breaks the structure.
     pub fn decode(&self, check_crc: bool) -> Decoded {
         let options = DecodeOptions {

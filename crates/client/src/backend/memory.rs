@@ -3,10 +3,10 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use divvy_protocol::TopicPartition;
 use divvy_protocol::compression::Compression;
-use divvy_protocol::records::{RecordsBuilder, scan};
+use divvy_protocol::records::RecordsBuilder;
 use tokio::task::JoinHandle;
 
 use super::{Backend, Chunk, FetchError, Generation, Prefetch};
@@ -49,6 +49,9 @@ struct Reader {
     next_offset: i64,
     halted: bool,
 }
+
+/// The most bytes that are queued as one piece.
+const LARGEST_CHUNK: usize = 64 << 10;
 
 impl fmt::Debug for MemoryBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -166,6 +169,37 @@ impl MemoryBackend {
 }
 
 impl Log {
+    /// The entries from an offset on, as far as there is room; the first also beyond that, `if_larger`.
+    fn chunk(
+        &self,
+        tp: &TopicPartition,
+        from_offset: i64,
+        room: usize,
+        if_larger: bool,
+    ) -> Option<Chunk> {
+        let at = self
+            .entries
+            .partition_point(|entry| entry.offset < from_offset);
+        let mut bytes = BytesMut::new();
+        let mut next_offset = None;
+        for entry in self.entries.iter().skip(at) {
+            let fits = bytes.len() + entry.bytes.len() <= room;
+            if !fits && (next_offset.is_some() || !if_larger) {
+                break;
+            }
+            bytes.extend_from_slice(&entry.bytes);
+            next_offset = Some(entry.offset + 1);
+        }
+        let end = self.end();
+        Some(Chunk::new(
+            tp.clone(),
+            from_offset,
+            next_offset?,
+            end,
+            bytes.freeze(),
+        ))
+    }
+
     fn end(&self) -> i64 {
         self.entries
             .last()
@@ -228,25 +262,16 @@ impl Shared {
             self.prefetch.push(tp, reader.generation, Err(error));
             return;
         }
-        let from = log
-            .entries
-            .partition_point(|entry| entry.offset < reader.next_offset);
-        for entry in log.entries.iter().skip(from) {
+        loop {
             let fill = self.prefetch.fill(tp);
-            if fill.held > 0 && fill.held + entry.bytes.len() > fill.share {
+            // As a broker's fetch is: half a share at a time, and a message that is larger only into an empty line.
+            let room = (fill.share / 2)
+                .min(fill.share.saturating_sub(fill.held))
+                .min(LARGEST_CHUNK);
+            let Some(chunk) = log.chunk(tp, reader.next_offset, room, fill.held == 0) else {
                 return;
-            }
-            let next_offset = scan(&entry.bytes).next_offset.unwrap_or(entry.offset + 1);
-            let chunk = Chunk {
-                tp: tp.clone(),
-                from_offset: reader.next_offset,
-                next_offset,
-                high_watermark: log.end(),
-                entries: entry.bytes.clone(),
-                aborted: Vec::new(),
-                compressed: false,
             };
-            reader.next_offset = next_offset;
+            reader.next_offset = chunk.next_offset;
             self.prefetch.push(tp, reader.generation, Ok(chunk));
         }
     }

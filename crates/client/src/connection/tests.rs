@@ -210,25 +210,41 @@ async fn a_peer_that_does_not_read_costs_no_more_than_the_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_deadline_holds_for_what_could_not_be_written_yet() {
+    let (connection, _peer) = pair(8);
+    let began = Instant::now();
+    let stuck = ask(&connection, "stuck", 100 * SECOND);
+    tokio::task::yield_now().await;
+    let waiting = ask(&connection, "waiting", SECOND);
+    let error = waiting.await.unwrap().unwrap_err();
+    assert!(matches!(error, Error::Timeout { after, .. } if after == SECOND));
+    assert!(stuck.await.unwrap().unwrap_err().is_disconnect());
+    assert_eq!(began.elapsed().as_secs(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_must_end_where_its_layout_ends() {
     for extra in [&[0_u8][..], &[0; 100]] {
         let (connection, mut peer) = pair(1 << 16);
-        let call = ask(&connection, "a", SECOND);
-        let (header, _) = peer.asked().await;
-        let mut frame = vec![0; 4];
-        frame.extend(header.correlation_id.to_be_bytes());
-        frame.extend(*b"\0\0\0\0\0\x01\0\x01a\0\0\x23\x84");
-        frame.extend(extra);
-        let length = i32::try_from(frame.len() - 4).unwrap();
-        frame[..4].copy_from_slice(&length.to_be_bytes());
-        peer.send(&frame).await;
-        let error = call.await.unwrap().unwrap_err();
+        let request = FindCoordinatorRequest::default();
+        let answers = async {
+            let (header, _) = peer.asked().await;
+            let mut frame = vec![0; 4];
+            frame.extend(header.correlation_id.to_be_bytes());
+            frame.extend(*b"\0\0\0\0\0\x01\0\x01a\0\0\x23\x84");
+            frame.extend(extra);
+            let length = i32::try_from(frame.len() - 4).unwrap();
+            frame[..4].copy_from_slice(&length.to_be_bytes());
+            peer.send(&frame).await;
+        };
+        let (answer, ()) = tokio::join!(connection.call_version(&request, 0, SECOND), answers);
+        // What speaks another version than was negotiated is not asked again on this connection, from now on.
+        assert!(connection.is_closed());
+        let error = answer.unwrap_err();
         assert!(
             matches!(&error, Error::Peer { why, .. } if why.contains("FindCoordinator")),
             "{error}"
         );
-        // What speaks another version than was negotiated is not asked again on this connection.
-        assert!(connection.is_closed());
         assert!(peer.request().await.is_none(), "the stream is closed");
     }
 }
@@ -314,11 +330,16 @@ async fn a_caller_that_gives_up_does_not_take_anothers_answer() {
 #[tokio::test(start_paused = true)]
 async fn a_deadline_outlives_the_caller_that_set_it() {
     let (connection, mut peer) = pair(1 << 16);
+    let began = Instant::now();
+    let slow = ask(&connection, "slow", 100 * SECOND);
+    peer.asked().await;
     let gone = ask(&connection, "gone", SECOND);
     peer.asked().await;
     gone.abort();
     // Whatever came behind it would wait for an answer that never comes.
     ended(&connection).await;
+    assert_eq!(began.elapsed().as_secs(), 1);
+    assert!(slow.await.unwrap().unwrap_err().is_disconnect());
 }
 
 #[tokio::test(start_paused = true)]
