@@ -164,7 +164,7 @@ fn json(tp: &TopicPartition, record: &Record<'_>) -> Value {
 }
 
 /// Text as text, other bytes as `<name>_base64`, and nothing as null.
-fn bytes(object: &mut Map<String, Value>, name: &str, value: Option<&[u8]>) {
+pub(crate) fn bytes(object: &mut Map<String, Value>, name: &str, value: Option<&[u8]>) {
     match value.map(std::str::from_utf8) {
         None => object.insert(name.to_owned(), Value::Null),
         Some(Ok(text)) => object.insert(name.to_owned(), text.into()),

@@ -6,6 +6,7 @@ mod events;
 mod format;
 mod options;
 mod output;
+mod produce;
 mod pump;
 mod signals;
 mod tail;
@@ -34,6 +35,8 @@ struct Cli {
 enum Command {
     /// Join a group and print its share of the messages of one or more topics.
     Consume(consume::Consume),
+    /// Write the lines of stdin to a topic.
+    Produce(produce::Produce),
     /// Print the messages of every partition of a topic, whoever else reads them.
     Tail(tail::Tail),
     /// List, describe or create topics.
@@ -47,6 +50,7 @@ async fn main() -> ExitCode {
     log_to_stderr(cli.verbose);
     let result = match cli.command {
         Command::Consume(args) => Box::pin(consume::run(args)).await,
+        Command::Produce(args) => Box::pin(produce::run(args)).await,
         Command::Tail(args) => Box::pin(tail::run(args)).await,
         Command::Topic(args) => Box::pin(topic::run(args)).await,
     };
