@@ -86,6 +86,12 @@ impl fmt::Debug for BalancedConsumerConfig {
     }
 }
 
+impl From<BalancedConsumer> for Consumer<ZooKeeperGroup> {
+    fn from(consumer: BalancedConsumer) -> Self {
+        consumer.0
+    }
+}
+
 impl BalancedConsumerConfig {
     /// Joins a group that meets in this ZooKeeper, for these topics.
     pub fn new<S: Into<String>>(

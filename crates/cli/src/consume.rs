@@ -10,7 +10,6 @@ use divvy::{
 use crate::errors::usage;
 use crate::events::{EventFormat, Reporter};
 use crate::options::{ClusterOptions, ReadOptions, Reset, duration};
-use crate::output::Output;
 use crate::pump::{self, PrintOptions};
 
 /// How long SIGTERM waits for a reader that is slow to take the lines that are on their way.
@@ -97,7 +96,7 @@ enum Rule {
 }
 
 pub(crate) async fn run(args: Consume) -> Result<()> {
-    let format = args.print.parsed()?;
+    args.print.parsed()?;
     let Some(zookeeper) = args.cluster.zookeeper(args.session_timeout) else {
         return Err(usage(
             "a group meets in ZooKeeper: give --zookeeper HOST:PORT; `divvy tail` reads without one",
@@ -116,18 +115,11 @@ pub(crate) async fn run(args: Consume) -> Result<()> {
     config.close_timeout = Duration::from_millis(700);
     config.validate()?;
     let client = args.cluster.connect(args.session_timeout).await?;
-    let mut consumer = BalancedConsumer::new(&client, config)?;
+    let consumer = BalancedConsumer::new(&client, config)?;
     let reporter = Reporter {
         format: args.events,
         group: Some(args.group.clone()),
         member: consumer.consumer_id().to_owned(),
     };
-    let reporting = tokio::spawn(reporter.run(consumer.events()));
-    consumer.start().await?;
-    let output = Output::start(format)?;
-    let ended = pump::run(&mut consumer, &output, &args.print, None).await;
-    let closed = consumer.close().await;
-    // The consumer held the other end; what it still reported is shown before the program ends.
-    let _ = tokio::time::timeout(Duration::from_millis(200), reporting).await;
-    pump::finish(ended, closed).await
+    pump::run(consumer.into(), reporter, &args.print, None).await
 }

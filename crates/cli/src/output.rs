@@ -53,7 +53,13 @@ impl Output {
         let (state, seen) = watch::channel(Writing::Open);
         thread::Builder::new()
             .name("divvy-stdout".to_owned())
-            .spawn(move || write_blocks(queue, &state))?;
+            .spawn({
+                let state = state.clone();
+                move || write_blocks(queue, &state)
+            })?;
+        thread::Builder::new()
+            .name("divvy-stdout-end".to_owned())
+            .spawn(move || watch_reader(&state))?;
         Ok(Self {
             blocks,
             state: seen,
@@ -99,6 +105,29 @@ impl Output {
         match state.wait_for(|state| *state != Writing::Open).await {
             Ok(state) => state.clone(),
             Err(_) => Writing::Failed("the writer ended".to_owned()),
+        }
+    }
+}
+
+/// Waits until nobody reads stdout any more, which nothing else tells while there is nothing to write.
+fn watch_reader(state: &watch::Sender<Writing>) {
+    let stdout = io::stdout();
+    loop {
+        // Asked for nothing, it tells of errors alone: of a pipe without a reader, but never of a file.
+        let mut fds = [PollFd::new(&stdout, PollFlags::empty())];
+        match poll(&mut fds, None) {
+            Ok(0) | Err(rustix::io::Errno::INTR) => {}
+            Ok(_) => {
+                state.send_if_modified(|state| {
+                    let open = *state == Writing::Open;
+                    if open {
+                        *state = Writing::Closed;
+                    }
+                    open
+                });
+                return;
+            }
+            Err(_) => return,
         }
     }
 }

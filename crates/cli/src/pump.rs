@@ -9,6 +9,7 @@ use clap::Args;
 use divvy::{Consumer, Coordination, Error, TopicPartition};
 use tokio::time::timeout;
 
+use crate::events::Reporter;
 use crate::format::Format;
 use crate::output::{Output, Writing};
 use crate::signals;
@@ -48,27 +49,38 @@ impl PrintOptions {
     }
 }
 
-/// Why the pump ended.
-pub(crate) enum Ended {
-    /// All that was asked for is printed, or the user asked to end, or nobody reads stdout any more.
-    Done,
-    /// It failed.
-    Failed(anyhow::Error),
-}
-
 /// Where each partition ends, for who reads up to there.
 pub(crate) type Until = BTreeMap<TopicPartition, i64>;
 
 /// How long no message may come before the pump looks whether the end is reached.
 const IDLE: Duration = Duration::from_millis(200);
 
-/// Prints messages. The consumer must acknowledge explicitly; it stays open.
+/// Starts a consumer, prints its messages, and closes it in order, whatever happened. It must acknowledge explicitly.
 pub(crate) async fn run<C: Coordination>(
+    mut consumer: Consumer<C>,
+    events: Reporter,
+    options: &PrintOptions,
+    until: Option<Until>,
+) -> Result<()> {
+    let format = options.parsed()?;
+    let reporting = tokio::spawn(events.run(consumer.events()));
+    consumer.start().await?;
+    let output = Output::start(format)?;
+    let ended = print(&mut consumer, &output, options, until).await;
+    let closed = consumer.close().await;
+    // What it reported last is shown before the program ends.
+    let _ = timeout(Duration::from_millis(200), reporting).await;
+    ended?;
+    Ok(closed?)
+}
+
+/// Prints messages until all that was asked for is printed, or the user asked to end, or nobody reads stdout any more.
+async fn print<C: Coordination>(
     consumer: &mut Consumer<C>,
     output: &Output,
     options: &PrintOptions,
     until: Option<Until>,
-) -> Ended {
+) -> Result<()> {
     let mut pump = Pump {
         left: options.max_messages.unwrap_or(u64::MAX),
         exit_at_end: options.exit_at_end,
@@ -86,10 +98,7 @@ pub(crate) async fn run<C: Coordination>(
         },
     };
     pump.progress.end(pump.printed);
-    match ended {
-        Ok(()) => Ended::Done,
-        Err(error) => Ended::Failed(error),
-    }
+    ended
 }
 
 struct Pump {
@@ -203,13 +212,5 @@ impl Progress {
                 self.since.elapsed()
             );
         }
-    }
-}
-
-/// What a command ends with: the consumer is closed in order, whatever happened.
-pub(crate) async fn finish(ended: Ended, closed: divvy::Result<()>) -> Result<()> {
-    match (ended, closed) {
-        (Ended::Failed(error), _) => Err(error),
-        (Ended::Done, closed) => Ok(closed?),
     }
 }

@@ -10,7 +10,6 @@ use divvy::{
 use crate::errors::usage;
 use crate::events::{EventFormat, Reporter};
 use crate::options::{ClusterOptions, ReadOptions};
-use crate::output::Output;
 use crate::pump::{self, PrintOptions, Until};
 
 /// Cluster look-ups need a session, but nothing hangs on its timeout.
@@ -69,7 +68,7 @@ enum Place {
 }
 
 pub(crate) async fn run(args: Tail) -> Result<()> {
-    let format = args.print.parsed()?;
+    args.print.parsed()?;
     let from = args
         .from
         .as_deref()
@@ -98,20 +97,13 @@ pub(crate) async fn run(args: Tail) -> Result<()> {
         Some(place) => Some(look_up(&client, &tps, place).await?),
         None => None,
     };
-    let mut consumer = SimpleConsumer::new(&client, config)?;
+    let consumer = SimpleConsumer::new(&client, config)?;
     let reporter = Reporter {
         format: args.events,
         group: args.group.clone(),
         member: consumer.consumer_id().to_owned(),
     };
-    let reporting = tokio::spawn(reporter.run(consumer.events()));
-    consumer.start().await?;
-    let output = Output::start(format)?;
-    let ended = pump::run(&mut consumer, &output, &args.print, until).await;
-    let closed = consumer.close().await;
-    // What it still reported is shown before the program ends.
-    let _ = tokio::time::timeout(Duration::from_millis(200), reporting).await;
-    pump::finish(ended, closed).await
+    pump::run(consumer, reporter, &args.print, until).await
 }
 
 fn partitions(client: &Client, args: &Tail) -> Result<Vec<TopicPartition>> {

@@ -134,11 +134,10 @@ impl<C: Coordination> Consumer<C> {
     /// received through their handles alone.
     pub fn partition_handles(&mut self) -> Result<BTreeMap<TopicPartition, Handle>> {
         self.started()?;
+        self.handle.give_back();
         let assigned = self.engine.assignments();
-        let handles = assigned.into_iter().enumerate().map(|(n, assignment)| {
-            // Far above the numbers of streams, which are receivers too.
-            let receiver = (1 << 16) + n;
-            self.engine.set_receiver(&assignment.tp, receiver)?;
+        let handles = assigned.into_iter().map(|assignment| {
+            let receiver = self.engine.give_receiver(&assignment.tp)?;
             Ok((assignment.tp, Handle::new(&self.engine, receiver)))
         });
         handles.collect()

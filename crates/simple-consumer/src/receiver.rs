@@ -7,6 +7,7 @@ use bytes::Bytes;
 use divvy_client::{Chunk, FetchError, TopicPartition};
 use divvy_protocol::records::{Cursor, Decoded, Record, Records};
 use tokio::task::JoinHandle;
+use tokio::task::coop::consume_budget;
 
 use crate::batch::Batch;
 use crate::engine::{Engine, Taken};
@@ -51,8 +52,8 @@ pub(crate) struct Open {
     pub(crate) records: Records,
     pub(crate) place: Place,
     pub(crate) high_watermark: i64,
-    /// Damage behind the last record.
-    error: Option<FetchError>,
+    /// Why there is nothing behind the last record.
+    error: Option<Error>,
 }
 
 /// How far a chunk was handed out.
@@ -114,7 +115,9 @@ impl Receiver {
     /// Where the chunk of a partition was yielded to, while it is not handed out to its end.
     pub(crate) fn position(&self, tp: &TopicPartition) -> Option<i64> {
         let open = self.open.get(tp)?;
-        (!self.engine.is_stale(tp, open.epoch)).then_some(open.place.yielded)
+        self.engine
+            .is_current(self.id, tp, open.epoch)
+            .then_some(open.place.yielded)
     }
 
     /// Takes back everything that the application holds: exactly what was yielded of it is finished.
@@ -194,9 +197,9 @@ impl Receiver {
     /// from that chunk.
     fn open_at_hand(&mut self, used: &BTreeSet<TopicPartition>) -> Option<TopicPartition> {
         loop {
-            let taken = self.engine.take(self.id, |tp| {
-                !used.contains(tp) && !self.open.contains_key(tp)
-            })?;
+            let taken = self
+                .engine
+                .take(self.id, |tp| !used.contains(tp) && !self.has_taken(tp))?;
             match taken {
                 Taken::Chunk(chunk, epoch) => {
                     if let Some(decoding) = self.decode(chunk, epoch) {
@@ -220,6 +223,8 @@ impl Receiver {
     /// Waits for a chunk with messages that may be handed out.
     async fn next_open(&mut self, filter: Filter<'_>) -> Result<TopicPartition> {
         let prefetch = Arc::clone(self.engine.backend().prefetch());
+        // Messages that are there already are handed out without waiting, and other tasks want their turns all the same.
+        consume_budget().await;
         loop {
             // Watched from before the look, so that nothing is missed in between.
             let ready = prefetch.ready().notified();
@@ -238,9 +243,8 @@ impl Receiver {
             if self.finish_decoding(filter).await? {
                 continue;
             }
-            let open = &self.open;
             let wanted = |tp: &TopicPartition| {
-                filter.is_none_or(|filter| filter.contains(tp)) && !open.contains_key(tp)
+                filter.is_none_or(|filter| filter.contains(tp)) && !self.has_taken(tp)
             };
             match self.engine.take(self.id, wanted) {
                 Some(Taken::Chunk(chunk, epoch)) => {
@@ -258,6 +262,11 @@ impl Receiver {
         }
     }
 
+    /// Whether it has a chunk of this partition, behind which others come.
+    fn has_taken(&self, tp: &TopicPartition) -> bool {
+        self.open.contains_key(tp) || self.decoding.iter().any(|(other, _)| other == tp)
+    }
+
     /// The partition whose open chunk goes on, if any may be handed out.
     fn ready(&mut self, filter: Filter<'_>) -> Option<TopicPartition> {
         let turn = self.turn.clone();
@@ -266,7 +275,10 @@ impl Receiver {
             .filter(|tp| filter.is_none_or(|filter| filter.contains(*tp)))
             .find(|tp| {
                 self.open.get(*tp).is_some_and(|open| {
-                    !open.is_spent() && self.engine.hand_out(tp, open.epoch, open.high_watermark)
+                    !open.is_spent()
+                        && self
+                            .engine
+                            .hand_out(self.id, tp, open.epoch, open.high_watermark)
                 })
             })?
             .clone();
@@ -276,14 +288,14 @@ impl Receiver {
 
     /// Forgets chunks that were handed out to their end, and those whose partition was taken away or sought elsewhere.
     fn drop_stale(&mut self) {
-        let engine = &self.engine;
+        let (engine, id) = (&self.engine, self.id);
         self.open.retain(|tp, open| {
             if open.is_spent() && open.error.is_none() {
                 // Also what the log leaves out behind the last message is finished.
                 engine.give_back(tp, open.epoch, open.place.next_offset);
                 return false;
             }
-            !engine.is_stale(tp, open.epoch)
+            engine.is_current(id, tp, open.epoch)
         });
         if self
             .turn
@@ -294,7 +306,7 @@ impl Receiver {
         }
     }
 
-    /// Damage behind messages that were all handed out.
+    /// What comes behind messages that were all handed out.
     fn due_error(&mut self, filter: Filter<'_>) -> Option<Error> {
         let tp = self
             .open
@@ -307,7 +319,7 @@ impl Receiver {
             .map(|(tp, _)| tp.clone())?;
         let open = self.open.remove(&tp)?;
         self.engine.give_back(&tp, open.epoch, open.place.yielded);
-        open.error.map(Error::from)
+        open.error
     }
 
     /// Waits for a chunk that is being decoded, if there is one that is asked for.
@@ -347,6 +359,9 @@ impl Receiver {
 
     fn opened(&mut self, chunk: &Chunk, epoch: u64, decoded: Decoded) {
         let tp = chunk.tp.clone();
+        if !self.engine.is_current(self.id, &tp, epoch) {
+            return;
+        }
         let error = decoded.error.and_then(|error| {
             self.engine
                 .damaged(&tp, epoch, decoded.next_offset, error.to_string())
@@ -366,24 +381,22 @@ impl Receiver {
             },
             records: decoded.records,
             high_watermark: chunk.high_watermark,
-            error,
+            error: error.map(Error::from),
         };
         self.open.insert(tp, open);
     }
 
     fn keep_error(&mut self, error: FetchError, epoch: u64) {
-        if let Some(error) = self.standing_still(error, epoch)
-            && let Error::Fetch(error) = error
-        {
-            let tp = error.partition().clone();
+        let (tp, offset) = (error.partition().clone(), error.offset());
+        if let Some(error) = self.standing_still(error, epoch) {
             let open = Open {
                 tp: tp.clone(),
                 epoch,
                 place: Place {
                     cursor: Cursor::default(),
                     left: 0,
-                    yielded: error.offset(),
-                    next_offset: error.offset(),
+                    yielded: offset,
+                    next_offset: offset,
                 },
                 records: Records::default(),
                 high_watermark: -1,
@@ -401,8 +414,16 @@ impl Receiver {
             }
             error => error.into(),
         };
-        let message = error.to_string();
-        self.engine.emit(Event::Error { message });
+        self.engine.emit(match &error {
+            Error::Fetch(FetchError::Corrupt { tp, offset, why }) => Event::Corrupt {
+                tp: tp.clone(),
+                offset: *offset,
+                why: why.clone(),
+            },
+            error => Event::Error {
+                message: error.to_string(),
+            },
+        });
         Some(error)
     }
 }
@@ -414,6 +435,15 @@ impl Drop for Receiver {
             if let Some(open) = self.open.get(&tp) {
                 self.engine.abandon(&tp, open.epoch);
             }
+        }
+        // What was taken out of the queue would be missing for whoever receives the partition next.
+        let open = self.open.iter().map(|(tp, open)| (tp, open.epoch));
+        let decoding = self
+            .decoding
+            .iter()
+            .map(|(tp, decoding)| (tp, decoding.epoch));
+        for (tp, epoch) in open.chain(decoding) {
+            self.engine.put_back(self.id, tp, epoch);
         }
     }
 }

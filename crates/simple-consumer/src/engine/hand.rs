@@ -59,13 +59,26 @@ impl Engine {
         held.is_none_or(|held| held.stopping)
     }
 
-    /// Marks messages of a partition as being in the application's hands. Gives `false` where they must not be handed out.
-    pub(crate) fn hand_out(&self, tp: &TopicPartition, epoch: u64, high_watermark: i64) -> bool {
+    /// Whether a receiver may still hand out what it took of a partition under this hold.
+    pub(crate) fn is_current(&self, receiver: usize, tp: &TopicPartition, epoch: u64) -> bool {
         let mut state = lock(&self.state);
-        let Some(held) = state.partitions.get_mut(tp) else {
+        let held = state.held_since(tp, epoch);
+        held.is_some_and(|held| held.receiver == receiver && !held.stopping)
+    }
+
+    /// Marks messages of a partition as being in the application's hands. Gives `false` where they must not be handed out.
+    pub(crate) fn hand_out(
+        &self,
+        receiver: usize,
+        tp: &TopicPartition,
+        epoch: u64,
+        high_watermark: i64,
+    ) -> bool {
+        let mut state = lock(&self.state);
+        let Some(held) = state.held_since(tp, epoch) else {
             return false;
         };
-        if held.epoch != epoch || held.paused || held.stopping {
+        if held.receiver != receiver || held.paused || held.stopping {
             return false;
         }
         held.in_hand = true;
@@ -76,11 +89,7 @@ impl Engine {
     /// Takes back what was handed out: everything below `next_offset` was yielded to the application.
     pub(crate) fn give_back(&self, tp: &TopicPartition, epoch: u64, next_offset: i64) {
         let mut state = lock(&self.state);
-        if let Some(held) = state
-            .partitions
-            .get_mut(tp)
-            .filter(|held| held.epoch == epoch)
-        {
+        if let Some(held) = state.held_since(tp, epoch) {
             held.in_hand = false;
             held.position = held.position.max(next_offset);
             held.progress.advance(next_offset);
@@ -92,11 +101,7 @@ impl Engine {
     /// Takes back what was handed out without finishing any of it.
     pub(crate) fn abandon(&self, tp: &TopicPartition, epoch: u64) {
         let mut state = lock(&self.state);
-        if let Some(held) = state
-            .partitions
-            .get_mut(tp)
-            .filter(|held| held.epoch == epoch)
-        {
+        if let Some(held) = state.held_since(tp, epoch) {
             held.in_hand = false;
         }
         drop(state);
@@ -112,15 +117,27 @@ impl Engine {
         }
     }
 
+    /// A receiver is gone with what it took of a partition: that is fetched again, from the first message that was not given back.
+    pub(crate) fn put_back(&self, receiver: usize, tp: &TopicPartition, epoch: u64) {
+        let mut state = lock(&self.state);
+        if let Some(held) = state.held_since(tp, epoch)
+            && held.receiver == receiver
+            && !held.stopping
+        {
+            self.backend.start(tp, held.position);
+        }
+    }
+
     /// From now on this message is finished by its acknowledgement alone.
     pub(crate) fn detach(&self, tp: &TopicPartition, epoch: u64, offset: i64) {
         let mut state = lock(&self.state);
-        if let Some(held) = state
-            .partitions
-            .get_mut(tp)
-            .filter(|held| held.epoch == epoch)
-        {
+        if let Some(held) = state.held_since(tp, epoch) {
             held.progress.detach(offset);
+            if self.acks_explicitly() {
+                // Whatever lies below awaits its own acknowledgement, so that nothing has to be given back first.
+                held.progress.advance(offset + 1);
+                held.position = held.position.max(offset + 1);
+            }
         }
     }
 
@@ -131,10 +148,7 @@ impl Engine {
     /// Finishes one message. Gives `false` where it was finished before, or its partition is in other hands.
     pub(crate) fn ack(&self, tp: &TopicPartition, epoch: u64, offset: i64) -> bool {
         let mut state = lock(&self.state);
-        let held = state
-            .partitions
-            .get_mut(tp)
-            .filter(|held| held.epoch == epoch);
+        let held = state.held_since(tp, epoch);
         let acked = held.is_some_and(|held| held.progress.ack(offset));
         drop(state);
         self.settled.notify_waiters();
@@ -144,11 +158,7 @@ impl Engine {
     /// Finishes every message below an offset.
     pub(crate) fn ack_below(&self, tp: &TopicPartition, epoch: u64, next_offset: i64) {
         let mut state = lock(&self.state);
-        if let Some(held) = state
-            .partitions
-            .get_mut(tp)
-            .filter(|held| held.epoch == epoch)
-        {
+        if let Some(held) = state.held_since(tp, epoch) {
             held.progress.ack_below(next_offset);
         }
         drop(state);
@@ -164,10 +174,7 @@ impl Engine {
         why: String,
     ) -> Option<FetchError> {
         let mut state = lock(&self.state);
-        let held = state
-            .partitions
-            .get_mut(tp)
-            .filter(|held| held.epoch == epoch)?;
+        let held = state.held_since(tp, epoch)?;
         let attempts = match held.corrupt {
             Some((seen, attempts)) if seen == offset => attempts + 1,
             _ => 1,

@@ -46,6 +46,8 @@ pub struct Engine {
 #[derive(Debug, Default)]
 struct State {
     epochs: u64,
+    /// How many receivers were made for single partitions.
+    receivers: usize,
     partitions: BTreeMap<TopicPartition, Held>,
     closed: bool,
 }
@@ -71,6 +73,15 @@ struct Held {
     receiver: usize,
     /// How often the entry at this offset came damaged.
     corrupt: Option<(i64, u32)>,
+}
+
+impl State {
+    /// A partition, if it is held as it was under this epoch.
+    fn held_since(&mut self, tp: &TopicPartition, epoch: u64) -> Option<&mut Held> {
+        self.partitions
+            .get_mut(tp)
+            .filter(|held| held.epoch == epoch)
+    }
 }
 
 impl fmt::Debug for Engine {
@@ -240,6 +251,9 @@ impl Engine {
     pub(crate) fn set_paused(&self, tps: &[TopicPartition], paused: bool) -> Result<()> {
         let mut state = lock(&self.state);
         for tp in tps {
+            held(&mut state, tp)?;
+        }
+        for tp in tps {
             held(&mut state, tp)?.paused = paused;
         }
         drop(state);
@@ -253,10 +267,19 @@ impl Engine {
         paused.map(|(tp, _)| tp.clone()).collect()
     }
 
-    /// Gives partitions into the hands of one receiver.
-    pub(crate) fn set_receiver(&self, tp: &TopicPartition, receiver: usize) -> Result<()> {
-        held(&mut lock(&self.state), tp)?.receiver = receiver;
-        Ok(())
+    /// Gives a partition into the hands of a receiver of its own, whose number is given back. It begins with the first message
+    /// that was not given back: what others took out of the queue is theirs no more.
+    pub(crate) fn give_receiver(&self, tp: &TopicPartition) -> Result<usize> {
+        let mut state = lock(&self.state);
+        state.receivers += 1;
+        // Far above the numbers of streams, which are receivers too.
+        let receiver = (1 << 16) + state.receivers;
+        let held = held(&mut state, tp)?;
+        held.receiver = receiver;
+        if !held.stopping {
+            self.backend.start(tp, held.position);
+        }
+        Ok(receiver)
     }
 
     /// Waits until nothing that was handed out is unfinished, or the time is over.
