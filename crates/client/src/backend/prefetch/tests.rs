@@ -104,8 +104,11 @@ fn drops_what_an_earlier_start_fetched() {
     let prefetch = Prefetch::new(1 << 20);
     let first = prefetch.open(&tp(0));
     assert!(prefetch.push(&tp(0), first, chunk(0, 1, 10)));
+    let other = prefetch.open(&tp(1));
+    assert!(prefetch.push(&tp(1), other, chunk(1, 1, 10)));
     let second = prefetch.open(&tp(0));
     assert!(second > first);
+    assert_eq!(pop(&prefetch), Some((1, 1)), "the turn that it had is gone");
     assert_eq!((pop(&prefetch), prefetch.bytes()), (None, 0));
     assert!(!prefetch.push(&tp(0), first, chunk(0, 2, 10)));
     assert!(!prefetch.push(&tp(0), first, out_of_range(0, 2)));
