@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -42,6 +43,9 @@ pub(crate) enum Writing {
 /// The lines on their way to stdout.
 pub(crate) struct Output {
     blocks: mpsc::Sender<Block>,
+    /// How many blocks were passed on, and how many of them the writer is done with.
+    passed_on: AtomicU64,
+    done: watch::Receiver<u64>,
     state: watch::Receiver<Writing>,
     format: Format,
 }
@@ -51,39 +55,40 @@ impl Output {
     pub(crate) fn start(format: Format) -> io::Result<Self> {
         let (blocks, queue) = mpsc::channel(BLOCKS);
         let (state, seen) = watch::channel(Writing::Open);
+        let (doing, done) = watch::channel(0);
         thread::Builder::new()
             .name("divvy-stdout".to_owned())
             .spawn({
                 let state = state.clone();
-                move || write_blocks(queue, &state)
+                move || write_blocks(queue, &doing, &state)
             })?;
         thread::Builder::new()
             .name("divvy-stdout-end".to_owned())
             .spawn(move || watch_reader(&state))?;
         Ok(Self {
             blocks,
+            passed_on: AtomicU64::new(0),
+            done,
             state: seen,
             format,
         })
     }
 
-    /// Formats up to `max` messages of a batch and passes them on. Gives how many; waits while the reader is slow. When
-    /// cancelled, nothing was taken from the batch that is not on its way.
+    /// Formats up to `max` messages of a batch, those before `until`, and passes them on. Gives how many; waits while the reader
+    /// is slow. When cancelled, nothing was taken from the batch that is not on its way.
     pub(crate) async fn write(&self, batch: &mut Batch<'_>, max: u64, until: Option<i64>) -> u64 {
-        // Without the writer nothing can be written; its state says why.
         let Ok(permit) = self.blocks.reserve().await else {
-            return 0;
+            // The writer has ended, and whoever waits for that goes on from there.
+            return std::future::pending().await;
         };
         let acker = batch.acker();
         let tp = batch.partition().clone();
         let (mut bytes, mut lines) = (Vec::with_capacity(BLOCK), Vec::new());
         let mut count = 0;
-        for record in batch.records() {
-            if until.is_some_and(|until| record.offset >= until) {
-                // Beyond what is asked for: neither printed nor waited for.
-                acker.ack_through(record.offset);
-                continue;
-            }
+        while until.is_none_or(|until| batch.peek_offset().is_some_and(|next| next < until)) {
+            let Some(record) = batch.next_record() else {
+                break;
+            };
             self.format.write(&mut bytes, &tp, &record);
             lines.push((bytes.len(), record.offset));
             count += 1;
@@ -96,7 +101,15 @@ impl Output {
             lines,
             acker,
         });
+        self.passed_on.fetch_add(1, Ordering::Relaxed);
         count
+    }
+
+    /// Waits until everything that was passed on is written, or thrown away because it is in other hands.
+    pub(crate) async fn written(&self) {
+        let passed_on = self.passed_on.load(Ordering::Relaxed);
+        // Without the writer nothing more is written; its state says why.
+        let _ = self.done.clone().wait_for(|done| *done >= passed_on).await;
     }
 
     /// Waits until writing has ended, because nobody reads or by a failure.
@@ -132,7 +145,11 @@ fn watch_reader(state: &watch::Sender<Writing>) {
     }
 }
 
-fn write_blocks(mut queue: mpsc::Receiver<Block>, state: &watch::Sender<Writing>) {
+fn write_blocks(
+    mut queue: mpsc::Receiver<Block>,
+    done: &watch::Sender<u64>,
+    state: &watch::Sender<Writing>,
+) {
     while let Some(block) = queue.blocking_recv() {
         if let Err(error) = write_block(&block) {
             let ended = match error.kind() {
@@ -142,6 +159,7 @@ fn write_blocks(mut queue: mpsc::Receiver<Block>, state: &watch::Sender<Writing>
             state.send_replace(ended);
             return;
         }
+        done.send_modify(|done| *done += 1);
     }
 }
 
