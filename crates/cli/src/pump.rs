@@ -1,12 +1,12 @@
 //! From a consumer to stdout, until there is a reason to end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 use clap::Args;
-use divvy::{Consumer, Coordination, Error, TopicPartition};
+use divvy::{Batch, Consumer, Coordination, Error, TopicPartition};
 use tokio::time::timeout;
 
 use crate::events::Reporter;
@@ -85,12 +85,19 @@ async fn print<C: Coordination>(
         left: options.max_messages.unwrap_or(u64::MAX),
         exit_at_end: options.exit_at_end,
         until,
+        read: BTreeSet::new(),
         halted: BTreeMap::new(),
         printed: 0,
         progress: Progress::new(options.progress),
     };
+    let all = async {
+        let ended = pump.pump(consumer, output).await;
+        // However slow the reader is: what was asked for is to arrive.
+        output.written().await;
+        ended
+    };
     let ended = tokio::select! {
-        ended = pump.pump(consumer, output) => ended,
+        ended = all => ended,
         asked = signals::asked_to_end() => asked,
         ended = output.ended() => match ended {
             Writing::Failed(why) => Err(anyhow!("cannot write to stdout: {why}")),
@@ -105,6 +112,8 @@ struct Pump {
     left: u64,
     exit_at_end: bool,
     until: Option<Until>,
+    /// Partitions that were read to where `until` says.
+    read: BTreeSet<TopicPartition>,
     /// Partitions that stand still, and why.
     halted: BTreeMap<TopicPartition, Error>,
     printed: u64,
@@ -121,14 +130,12 @@ impl Pump {
             let waits = self.exit_at_end || self.until.is_some();
             let idle = if waits { IDLE } else { Duration::MAX };
             match timeout(idle, consumer.next_batch()).await {
-                Ok(Ok(mut batch)) => {
-                    while self.left > 0 && !batch.is_empty() {
-                        let until = self.until.as_ref();
-                        let until = until.and_then(|until| until.get(batch.partition()).copied());
-                        let count = output.write(&mut batch, self.left, until).await;
-                        self.left -= count;
-                        self.printed += count;
-                        self.progress.show(self.printed);
+                Ok(Ok(batch)) => {
+                    let tp = batch.partition().clone();
+                    if !self.print(batch, output).await {
+                        // What lies beyond is neither printed nor committed.
+                        consumer.pause(std::slice::from_ref(&tp))?;
+                        self.read.insert(tp);
                     }
                 }
                 // The others go on; an event has said so.
@@ -151,6 +158,24 @@ impl Pump {
         }
     }
 
+    /// Prints a batch. Gives `false` where it reaches beyond what is asked for.
+    async fn print(&mut self, mut batch: Batch<'_>, output: &Output) -> bool {
+        let until = self.until.as_ref();
+        let until = until.and_then(|until| until.get(batch.partition()).copied());
+        while self.left > 0
+            && let Some(next) = batch.peek_offset()
+        {
+            if until.is_some_and(|until| next >= until) {
+                return false;
+            }
+            let count = output.write(&mut batch, self.left, until).await;
+            self.left -= count;
+            self.printed += count;
+            self.progress.show(self.printed);
+        }
+        true
+    }
+
     /// Whether every assigned partition is read to its end.
     async fn at_end<C: Coordination>(&self, consumer: &Consumer<C>) -> Result<bool> {
         let tps: Vec<_> = consumer
@@ -163,7 +188,7 @@ impl Pump {
         }
         let tps: Vec<_> = tps
             .into_iter()
-            .filter(|tp| !self.halted.contains_key(tp))
+            .filter(|tp| !self.halted.contains_key(tp) && !self.read.contains(tp))
             .collect();
         let ends = match &self.until {
             Some(until) => until.clone(),

@@ -53,6 +53,14 @@ impl<'a> Batch<'a> {
         self.open.place.left == 0
     }
 
+    /// The offset of the next record, without yielding it.
+    pub fn peek_offset(&self) -> Option<i64> {
+        let Open { records, place, .. } = &*self.open;
+        let mut cursor = place.cursor;
+        let (record, _) = records.next_with_buf(&mut cursor)?;
+        Some(record.offset)
+    }
+
     /// The next record.
     pub fn next_record(&mut self) -> Option<Record<'_>> {
         self.records().next()
