@@ -102,19 +102,13 @@ pub(crate) async fn run(topic: Topic) -> Result<()> {
 }
 
 fn list(metadata: &Metadata, as_json: bool) -> Result<()> {
-    let mut out = io::stdout().lock();
-    for (name, topic) in &metadata.topics {
+    print(metadata.topics.iter().map(|(name, topic)| {
         if as_json {
-            writeln!(
-                out,
-                "{}",
-                json!({"topic": name, "partitions": topic.partitions.len()})
-            )?;
+            json!({"topic": name, "partitions": topic.partitions.len()}).to_string()
         } else {
-            writeln!(out, "{name}")?;
+            name.clone()
         }
-    }
-    Ok(())
+    }))
 }
 
 async fn describe(client: &Client, topic: &str, as_json: bool) -> Result<()> {
@@ -138,14 +132,8 @@ async fn describe(client: &Client, topic: &str, as_json: bool) -> Result<()> {
         ends(OffsetSpec::Earliest).await,
         ends(OffsetSpec::Latest).await,
     );
-    let mut out = io::stdout().lock();
-    if !as_json {
-        writeln!(
-            out,
-            "partition  leader  replicas  isr  first offset  next offset"
-        )?;
-    }
-    for (id, partition) in &known.partitions {
+    let heading = "partition  leader  replicas  isr  first offset  next offset";
+    let rows = known.partitions.iter().map(|(id, partition)| {
         let tp = TopicPartition::new(topic, *id);
         let offset = |found: &divvy::PerPartition<Option<i64>>| {
             found
@@ -159,20 +147,35 @@ async fn describe(client: &Client, topic: &str, as_json: bool) -> Result<()> {
                 "replicas": partition.replicas, "isr": partition.isr,
                 "first_offset": first, "next_offset": next,
             });
-            writeln!(out, "{line}")?;
+            line.to_string()
         } else {
-            writeln!(
-                out,
+            format!(
                 "{id:>9}  {:>6}  {:>8}  {:>3}  {:>12}  {:>11}",
                 or_dash(partition.leader),
                 ids(&partition.replicas),
                 ids(&partition.isr),
                 or_dash(first),
                 or_dash(next),
-            )?;
+            )
         }
+    });
+    let heading = (!as_json).then(|| heading.to_owned());
+    print(heading.into_iter().chain(rows))
+}
+
+/// Prints lines. A reader that wants no more of them is no failure.
+fn print(lines: impl Iterator<Item = String>) -> Result<()> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let print = || {
+        for line in lines {
+            writeln!(out, "{line}")?;
+        }
+        out.flush()
+    };
+    match print() {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        printed => Ok(printed?),
     }
-    Ok(())
 }
 
 fn or_dash(value: Option<impl ToString>) -> String {
@@ -195,7 +198,9 @@ async fn create(args: Create) -> Result<()> {
     if existed && !args.if_not_exists {
         bail!("topic `{topic}` exists already");
     }
-    wait_for_leaders(&client, topic, args.partitions).await
+    // How many partitions a topic has that was there before is not for this command to say.
+    let partitions = if existed { 1 } else { args.partitions };
+    wait_for_leaders(&client, topic, partitions).await
 }
 
 /// Gives whether the topic existed.
@@ -223,7 +228,7 @@ async fn create_in_zookeeper(client: &Client, args: &Create) -> Result<bool> {
         start,
         shift,
     )
-    .map_err(|why| usage(why.to_string()))?;
+    .with_context(|| format!("topic `{}` cannot be created", args.topic.as_str()))?;
     Ok(session
         .create_topic(args.topic.as_str(), &assignment)
         .await?
