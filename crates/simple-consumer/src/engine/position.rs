@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use divvy_client::{Backoff, OffsetSpec, PerPartition, TopicPartition};
 use tokio::time::Instant;
@@ -12,6 +13,9 @@ use crate::error::{Error, Result};
 use crate::event::{Event, ResetReason};
 use crate::progress::Progress;
 use crate::sync::lock;
+
+/// How long to wait before a position is tried again that the log's ends do not show to be out of range.
+const DISAGREEMENT_PAUSE: Duration = Duration::from_millis(200);
 
 /// Where to go on reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -249,6 +253,10 @@ impl Engine {
             };
             (to, Some(ResetReason::BelowLogStart))
         };
+        if reason.is_none() {
+            // The broker that refused and the one that was asked see the log differently for the moment.
+            tokio::time::sleep(DISAGREEMENT_PAUSE).await;
+        }
         if self.move_to(tp, Some(epoch), to)
             && let Some(reason) = reason
         {
