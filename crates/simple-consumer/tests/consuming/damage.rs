@@ -2,7 +2,7 @@
 
 use divvy_client::{Chunk, FetchError};
 use divvy_protocol::compression::Compression;
-use divvy_simple_consumer::{Error, Event, SeekTo};
+use divvy_simple_consumer::{Error, Event, SeekTo, SimpleConsumerConfig};
 
 use crate::common::*;
 
@@ -55,12 +55,15 @@ async fn damage_is_one_error_behind_what_is_whole_and_stops_one_partition() {
 
 #[tokio::test(start_paused = true)]
 async fn damage_reaches_every_way_of_receiving() {
-    let setup = Setup::new(1);
+    let setup = Setup::new(2);
     setup.fill(0, 2);
     setup.backend.corrupt(&tp(0), 1);
     let mut consumer = setup.started().await;
     let messages = soon(consumer.get_many(9, SECOND)).await.unwrap();
     assert_eq!(messages.len(), 1);
+    setup.fill(1, 1);
+    let other = soon(consumer.recv_from(&[tp(1)])).await;
+    assert_eq!(other.unwrap().offset(), 0, "who asks for another partition");
     assert!(soon(consumer.get_many(9, SECOND)).await.is_err());
     for _ in 0..2 {
         consumer.seek(&tp(0), SeekTo::Offset(1)).await.unwrap();
@@ -173,6 +176,30 @@ async fn gaps_that_compaction_left_are_no_loss() {
     assert_eq!(setup.stored(0), Some(13));
     consumer.seek(&tp(0), SeekTo::Offset(4)).await.unwrap();
     assert_eq!(next(&mut consumer).await, (0, 7));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_compaction_took_from_the_end_of_a_batch_is_finished_with_it() {
+    let backend = Scripted::new(1);
+    let mut config = SimpleConsumerConfig::new([TOPIC]);
+    config.consumer.check_crcs = false;
+    let mut consumer = backend.consumer_with(config).await;
+    let push = |first_offset: i64| {
+        let mut bytes = record_set(first_offset, &[b"a", b"b"], Compression::None).to_vec();
+        // The delta of the last offset, which compaction keeps.
+        bytes[23..27].copy_from_slice(&9_i32.to_be_bytes());
+        let chunk = Chunk::new(tp(0), first_offset, first_offset + 10, 1000, bytes.into());
+        backend.push(0, Ok(chunk));
+    };
+    push(0);
+    assert_eq!(next(&mut consumer).await, (0, 0));
+    assert_eq!(next(&mut consumer).await, (0, 1));
+    assert_nothing(&mut consumer).await;
+    assert_eq!(consumer.position(&tp(0)).unwrap(), 10);
+    push(10);
+    let mut batch = soon(consumer.next_batch()).await.unwrap();
+    assert_eq!(yielded(&mut batch, 9), [10, 11]);
+    assert_eq!(consumer.position(&tp(0)).unwrap(), 20);
 }
 
 #[tokio::test(start_paused = true)]

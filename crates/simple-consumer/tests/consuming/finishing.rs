@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use divvy_simple_consumer::{Error, Event};
+use tokio::time::timeout;
 
 use crate::common::*;
 
@@ -55,6 +56,34 @@ async fn a_message_is_finished_when_the_next_is_asked_for() {
     }
     assert_nothing(&mut consumer).await;
     assert_eq!(setup.stored(0), Some(3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn asking_for_more_finishes_before_there_is_more() {
+    let mut setup = Setup::new(1);
+    setup.config.consumer.auto_commit_interval = Some(SECOND);
+    let mut consumer = setup.started().await;
+    for round in 0..3 {
+        setup.fill(0, 1);
+        match round {
+            0 => assert_eq!(
+                yielded(&mut soon(consumer.next_batch()).await.unwrap(), 1),
+                [0]
+            ),
+            1 => assert_eq!(soon(consumer.get_many(9, SECOND)).await.unwrap().len(), 1),
+            _ => assert_eq!(next(&mut consumer).await, (0, 2)),
+        }
+        assert_eq!(setup.stored(0).unwrap_or(0), round);
+        let waiting = match round {
+            0 => timeout(5 * SECOND, consumer.next_batch()).await.is_err(),
+            1 => consumer.get_many(9, 5 * SECOND).await.unwrap().is_empty(),
+            _ => timeout(5 * SECOND, consumer.recv_from(&[tp(0)]))
+                .await
+                .is_err(),
+        };
+        assert!(waiting, "there is no more");
+        assert_eq!(setup.stored(0), Some(round + 1));
+    }
 }
 
 #[tokio::test(start_paused = true)]

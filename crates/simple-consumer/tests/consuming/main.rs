@@ -10,4 +10,5 @@ mod handing;
 mod handles;
 mod positions;
 mod resets;
+mod revoking;
 mod stores;
