@@ -78,3 +78,6 @@ pub(crate) fn by_topic<'a>(
     });
     topics.collect()
 }
+
+#[cfg(test)]
+mod tests;
