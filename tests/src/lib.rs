@@ -6,6 +6,7 @@
 //!   loopback ports, from the [`Jars`] that Maven resolves. They are started by the very scripts that the
 //!   images in `docker/` use.
 //! - [`Divvy`] and [`Process`]: programs whose lines of output are kept with the time of their arrival.
+//! - [`NumberProducer`]: writes consecutive integers at a steady rate, and knows what was acknowledged.
 //! - [`ZooKeeperView`]: who owns what in a group, and which offsets it has stored.
 //! - [`Proxy`]: a TCP proxy that cuts, refuses, freezes and swallows.
 //! - [`wait_for`] and [`wait_some`]: the one place that sleeps. Tests wait for a condition, with a deadline.
@@ -35,6 +36,7 @@ pub mod metadata;
 pub mod paths;
 pub mod ports;
 pub mod process;
+pub mod producer;
 pub mod proxy;
 pub mod wait;
 pub mod warden;
@@ -44,6 +46,7 @@ pub use crate::cluster::{Cluster, ClusterBuilder, JavaConsumer, Node};
 pub use crate::divvy::{Divvy, DivvyCommand, Event};
 pub use crate::jars::{Jars, KafkaVersion};
 pub use crate::process::{Captured, Line, Process};
+pub use crate::producer::{Acknowledged, NumberProducer};
 pub use crate::proxy::{Proxy, ProxyMode};
 pub use crate::wait::{is_long, scale, unique, wait_for, wait_some};
 pub use crate::zookeeper_view::{Owner, ZooKeeperView};

@@ -1,0 +1,107 @@
+//! Waiting for what a group under test prints.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail, ensure};
+use divvy_tests::{Acknowledged, wait_some};
+
+use crate::PATIENCE;
+use crate::group::Group;
+use crate::printed::{Partition, Printed};
+
+impl Group<'_> {
+    /// Takes in what was printed since the last time.
+    pub(crate) fn collect(&mut self) -> Result<()> {
+        for (number, member) in self.members.iter_mut().enumerate() {
+            let lines = member.divvy.stdout().since(member.read);
+            member.read += lines.len();
+            for line in lines {
+                self.output.push(Printed::parse(number, &line)?)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until the members have printed that many messages more.
+    pub(crate) fn wait_for_lines(&mut self, count: usize) -> Result<()> {
+        self.collect()?;
+        let enough = self.output.len() + count;
+        let what = format!("{count} more messages to be printed");
+        wait_some(
+            PATIENCE.max(Duration::from_millis(2 * count as u64)),
+            &what,
+            || match self.collect() {
+                Ok(()) => (self.output.len() >= enough).then_some(Ok(())),
+                Err(error) => Some(Err(error)),
+            },
+        )?
+    }
+
+    /// Waits until a member prints something of a partition, and gives when it first did so, from a moment on.
+    pub(crate) fn wait_for_line_of(
+        &mut self,
+        member: usize,
+        partition: &Partition,
+        from: Instant,
+    ) -> Result<Instant> {
+        let what = format!("member {member} to print {partition:?}");
+        wait_some(PATIENCE, &what, || match self.collect() {
+            Ok(()) => self.output.first_line(member, partition, from).map(Ok),
+            Err(error) => Some(Err(error)),
+        })?
+    }
+
+    /// Waits until everything that was acknowledged of a topic was printed by some member.
+    pub(crate) fn wait_until_printed(
+        &mut self,
+        topic: &str,
+        acknowledged: &[Acknowledged],
+    ) -> Result<()> {
+        ensure!(!acknowledged.is_empty(), "nothing was acknowledged");
+        let mut missing = acknowledged.to_vec();
+        let printed = wait_some(PATIENCE, "every message to be printed", || {
+            let looked = self
+                .collect()
+                .and_then(|()| self.output.missing(topic, &missing));
+            match looked {
+                Ok(still) => {
+                    missing = still;
+                    missing.is_empty().then_some(Ok(()))
+                }
+                Err(error) => Some(Err(error)),
+            }
+        });
+        match printed {
+            Ok(printed) => printed,
+            Err(error) => bail!(
+                "{error}; {} of {} were lost, first {:?}",
+                missing.len(),
+                acknowledged.len(),
+                missing.first()
+            ),
+        }
+    }
+
+    /// Demands that no message was printed twice, and each partition in order, by one member at a time.
+    pub(crate) fn printed_once_and_in_order(&self) -> Result<()> {
+        let duplicates = self.output.duplicates();
+        ensure!(duplicates.is_empty(), "printed twice: {duplicates:?}");
+        if let Some([line, next]) = self.output.disorder() {
+            bail!("after {line:?} came {next:?}");
+        }
+        self.printed_by_one_at_a_time()
+    }
+
+    /// Demands that no partition was printed by two members at once: it changed hands in the output no more often than its
+    /// owner did in ZooKeeper.
+    pub(crate) fn printed_by_one_at_a_time(&self) -> Result<()> {
+        for (partition, handovers) in self.output.handovers() {
+            let moves = self.moves.get(&partition).copied().unwrap_or_default();
+            ensure!(
+                handovers <= moves,
+                "{partition:?} moved {moves} times and was printed in {handovers} turns"
+            );
+        }
+        Ok(())
+    }
+}

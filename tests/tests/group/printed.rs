@@ -1,0 +1,177 @@
+//! What the members of a group have printed, held against what was acknowledged.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, ensure};
+use divvy_tests::{Acknowledged, Line};
+
+/// What `--format` makes of a message, so that [`Printed::parse`] can read it.
+pub(crate) const FORMAT: &str = "%t %p %o %s\\n";
+
+/// A topic and a partition.
+pub(crate) type Partition = (String, i32);
+
+/// A message on a member's stdout.
+#[derive(Clone, Debug)]
+pub(crate) struct Printed {
+    /// Which member of the group, from 0.
+    pub(crate) member: usize,
+    pub(crate) at: Instant,
+    pub(crate) partition: Partition,
+    pub(crate) offset: i64,
+    pub(crate) number: u64,
+}
+
+impl Printed {
+    pub(crate) fn parse(member: usize, line: &Line) -> Result<Printed> {
+        let text = line.text();
+        let fields: Vec<&str> = text.split(' ').collect();
+        let [topic, partition, offset, number] = fields[..] else {
+            anyhow::bail!("member {member} printed {text:?}")
+        };
+        let parse = || -> Result<Printed> {
+            Ok(Printed {
+                member,
+                at: line.at,
+                partition: (topic.to_owned(), partition.parse()?),
+                offset: offset.parse()?,
+                number: number.parse()?,
+            })
+        };
+        parse().with_context(|| format!("member {member} printed {text:?}"))
+    }
+}
+
+/// Everything that was printed, and when.
+#[derive(Debug, Default)]
+pub(crate) struct Output {
+    /// In the order of arrival for each member.
+    printed: Vec<Printed>,
+    /// The number at each offset.
+    numbers: BTreeMap<Partition, BTreeMap<i64, u64>>,
+}
+
+impl Output {
+    /// Takes one more message in.
+    ///
+    /// # Errors
+    ///
+    /// When another number was printed for the same offset before.
+    pub(crate) fn push(&mut self, printed: Printed) -> Result<()> {
+        let numbers = self.numbers.entry(printed.partition.clone()).or_default();
+        let first = *numbers.entry(printed.offset).or_insert(printed.number);
+        ensure!(
+            first == printed.number,
+            "{first} was printed before: {printed:?}"
+        );
+        self.printed.push(printed);
+        Ok(())
+    }
+
+    /// Those of these messages that were not printed.
+    ///
+    /// # Errors
+    ///
+    /// When another number was printed for the offset of one.
+    pub(crate) fn missing(
+        &self,
+        topic: &str,
+        acknowledged: &[Acknowledged],
+    ) -> Result<Vec<Acknowledged>> {
+        let mut missing = Vec::new();
+        for message in acknowledged {
+            let partition = (topic.to_owned(), message.partition);
+            let numbers = self.numbers.get(&partition);
+            match numbers.and_then(|numbers| numbers.get(&message.offset)) {
+                Some(number) => ensure!(
+                    *number == message.number,
+                    "{number} was printed for {message:?}"
+                ),
+                None => missing.push(*message),
+            }
+        }
+        Ok(missing)
+    }
+
+    /// How many messages were printed more often than once, as often as they were, by partition. Partitions without are left
+    /// out.
+    pub(crate) fn duplicates(&self) -> BTreeMap<Partition, usize> {
+        self.numbers
+            .iter()
+            .map(|(partition, numbers)| {
+                let printed = self.of(partition).count();
+                (partition.clone(), printed - numbers.len())
+            })
+            .filter(|(_, duplicates)| *duplicates > 0)
+            .collect()
+    }
+
+    /// Two lines of a partition in the order in which they arrived, of which the second has not the larger offset.
+    pub(crate) fn disorder(&self) -> Option<[&Printed; 2]> {
+        self.numbers.keys().find_map(|partition| {
+            let lines = self.in_arrival_order(partition);
+            let mut pairs = lines.windows(2);
+            let disorder = pairs.find(|pair| pair[0].offset >= pair[1].offset)?;
+            Some([disorder[0], disorder[1]])
+        })
+    }
+
+    /// How often each partition went from one member's hands to another's, judged by the order in which the lines arrived. Two
+    /// members that print a partition at the same time make more of these than there were moves.
+    pub(crate) fn handovers(&self) -> BTreeMap<Partition, usize> {
+        let handovers = self.numbers.keys().map(|partition| {
+            let lines = self.in_arrival_order(partition);
+            let pairs = lines.windows(2);
+            let handovers = pairs.filter(|pair| pair[0].member != pair[1].member);
+            (partition.clone(), handovers.count())
+        });
+        handovers.collect()
+    }
+
+    /// When a member first printed something of a partition, from a moment on.
+    pub(crate) fn first_line(
+        &self,
+        member: usize,
+        partition: &Partition,
+        from: Instant,
+    ) -> Option<Instant> {
+        self.of(partition)
+            .filter(|line| line.member == member && line.at >= from)
+            .map(|line| line.at)
+            .min()
+    }
+
+    /// When each offset of a partition was first printed.
+    pub(crate) fn first_times(&self, partition: &Partition) -> BTreeMap<i64, Instant> {
+        let mut times = BTreeMap::new();
+        for line in self.of(partition) {
+            let at = times.entry(line.offset).or_insert(line.at);
+            *at = line.at.min(*at);
+        }
+        times
+    }
+
+    /// The offsets of a partition that a member printed.
+    pub(crate) fn offsets_of(&self, member: usize, partition: &Partition) -> BTreeSet<i64> {
+        let lines = self.of(partition).filter(|line| line.member == member);
+        lines.map(|line| line.offset).collect()
+    }
+
+    /// How many messages were printed, duplicates included.
+    pub(crate) fn len(&self) -> usize {
+        self.printed.len()
+    }
+
+    fn in_arrival_order(&self, partition: &Partition) -> Vec<&Printed> {
+        let mut lines: Vec<&Printed> = self.of(partition).collect();
+        lines.sort_by_key(|line| line.at);
+        lines
+    }
+
+    fn of(&self, partition: &Partition) -> impl Iterator<Item = &Printed> {
+        self.printed
+            .iter()
+            .filter(move |line| line.partition == *partition)
+    }
+}
