@@ -1,0 +1,91 @@
+//! The backend in pure Rust, on a real broker of 0.8.2.2.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use async_trait::async_trait;
+use divvy::{
+    Backend, Client, ClientConfig, FetchConfig, NativeBackend, Producer, ProducerConfig,
+    ProducerRecord,
+};
+use divvy_tests::{Cluster, KafkaVersion, unique};
+
+use crate::promises::{BUDGET, keeps_all};
+use crate::stage::Stage;
+
+pub(crate) struct Native {
+    topic: String,
+    producer: Producer,
+    backend: Arc<dyn Backend>,
+}
+
+impl Native {
+    /// A stage on a topic of a cluster.
+    pub(crate) async fn of(cluster: &Cluster, topic: &str) -> Result<Self> {
+        let client = Client::connect(ClientConfig::bootstrap([cluster.bootstrap()])).await?;
+        // Messages of their own, so that positions lie between what is stored together and within it.
+        let config = ProducerConfig {
+            linger: Duration::from_millis(2),
+            ..ProducerConfig::default()
+        };
+        let producer = Producer::new(&client, config)?;
+        let mut config = FetchConfig::default();
+        config.max_queued_bytes = BUDGET;
+        let backend = Arc::new(NativeBackend::new(&client, config)?);
+        backend.partitions(topic).await?;
+        Ok(Native {
+            topic: topic.to_owned(),
+            producer,
+            backend,
+        })
+    }
+}
+
+async fn native() -> Result<Native> {
+    let cluster = Cluster::shared(KafkaVersion::V0_8_2_2)?;
+    let topic = unique("promises");
+    cluster.create_topic(&topic, 4, 1)?;
+    Native::of(cluster, &topic).await
+}
+
+#[async_trait]
+impl Stage for Native {
+    fn backend(&self) -> &Arc<dyn Backend> {
+        &self.backend
+    }
+
+    fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    async fn append(&self, partition: i32, values: Vec<Vec<u8>>) -> Result<()> {
+        let mut deliveries = Vec::new();
+        for value in values {
+            let record = ProducerRecord {
+                partition: Some(partition),
+                ..ProducerRecord::new(self.topic.as_str(), value)
+            };
+            deliveries.push(self.producer.send(record).await?);
+        }
+        for delivery in deliveries {
+            delivery.await?;
+        }
+        Ok(())
+    }
+}
+
+keeps_all!(native);
+
+/// What the promise cannot see from outside: the cluster has no topic more.
+#[tokio::test]
+async fn a_topic_that_was_asked_for_is_not_there() -> Result<()> {
+    let cluster = Cluster::shared(KafkaVersion::V0_8_2_2)?;
+    let stage = native().await?;
+    let missing = unique("missing");
+    assert!(stage.backend().partitions(&missing).await.is_err());
+    let topics = cluster.metadata()?.topics;
+    assert!(topics.contains_key(&stage.topic));
+    assert!(!topics.contains_key(&missing), "{topics:?}");
+    Ok(())
+}
