@@ -4,6 +4,7 @@ use divvy_client::FetchError;
 use divvy_simple_consumer::{
     Error, Event, OffsetReset, ResetReason, SeekTo, SimpleConsumer, SimpleConsumerConfig,
 };
+use futures_util::FutureExt;
 use tokio::sync::broadcast;
 
 use crate::common::*;
@@ -146,6 +147,8 @@ async fn the_error_is_not_lost_behind_messages_of_others() {
     let mut consumer = setup.started().await;
     let messages = soon(consumer.get_many(10, SECOND)).await.unwrap();
     assert_eq!(messages.len(), 1);
+    let others = consumer.recv_from(&[tp(0)]).now_or_never();
+    assert!(others.is_none(), "it is no concern of who asks for others");
     let error = soon(consumer.get_many(10, SECOND)).await.unwrap_err();
     assert!(
         matches!(&error, Error::NoOffset { tp: at, offset: Some(77) } if *at == tp(1)),
