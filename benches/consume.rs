@@ -92,6 +92,9 @@ async fn consume(args: &Args) -> Result<Measured> {
     measured.wall = began.elapsed();
     measured.cpu = cpu_time().saturating_sub(cpu_before);
     consumer.close().await?;
+    if measured.messages == 0 {
+        bail!("topic `{}` holds no message", args.topic);
+    }
     Ok(measured)
 }
 
@@ -115,10 +118,7 @@ impl Measured {
         println!("seconds     {seconds:.3}");
         println!("msg/s       {:.0}", messages / seconds);
         println!("MB/s        {:.1}", bytes / seconds / 1e6);
-        println!(
-            "CPU ns/msg  {:.0}",
-            self.cpu.as_nanos() as f64 / messages.max(1.0)
-        );
+        println!("CPU ns/msg  {:.0}", self.cpu.as_nanos() as f64 / messages);
         println!("value sum   {}", self.value_sum);
     }
 }
