@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use divvy_tests::{Cluster, Divvy, DivvyCommand, ZooKeeperView, unique, wait_some};
 use rustix::process::Signal;
+use serde_json::json;
 
 use crate::PATIENCE;
 use crate::printed::{FORMAT, Output, Partition};
 use crate::rule::Rule;
 
 /// How long after a member has come or gone every partition must have its owner.
-const SETTLED_WITHIN: Duration = Duration::from_secs(1);
+pub(crate) const SETTLED_WITHIN: Duration = Duration::from_secs(1);
 /// How long a member that was asked to end may take.
 const ENDED_WITHIN: Duration = Duration::from_secs(2);
 
@@ -103,11 +104,16 @@ impl<'a> Group<'a> {
         self.view.offsets(&self.name, self.topic())
     }
 
-    /// Adds partitions to the first topic.
+    /// Adds partitions to the first topic, on its first broker, by writing what Kafka's own tool writes, which takes that tool
+    /// longer than a member may be stopped.
     pub(crate) fn grow(&mut self, partitions: i32) -> Result<()> {
         let topic = self.topic().to_owned();
-        let count = usize::try_from(partitions)?;
-        self.cluster.alter_partitions(&topic, count)?;
+        let replicas: BTreeMap<String, [i32; 1]> = (0..partitions)
+            .map(|partition| (partition.to_string(), [0]))
+            .collect();
+        let document = json!({"version": 1, "partitions": replicas}).to_string();
+        self.view
+            .put(&format!("/brokers/topics/{topic}"), &document)?;
         self.topics.insert(topic, partitions);
         Ok(())
     }

@@ -1,9 +1,9 @@
 //! Groups of other shapes: several topics, several streams, another rule, topics that grow.
 
 use anyhow::Result;
-use divvy_tests::{Cluster, KafkaVersion};
+use divvy_tests::{Cluster, KafkaVersion, wait_for};
 
-use crate::group::Group;
+use crate::group::{Group, SETTLED_WITHIN};
 use crate::rule::Rule;
 use crate::{PATIENCE, on_both_versions};
 
@@ -45,26 +45,33 @@ fn streams_share_several_topics(version: KafkaVersion, rule: Rule) -> Result<()>
     group.printed_once_and_in_order()
 }
 
-/// Partitions that are added while members read are shared out, and read from their first message even by members that start
-/// at the end of a log.
+/// Partitions that are added are shared out, and read from their first message even by members that start at the end of a log
+/// and learn of them late.
 fn added_partitions_are_read_from_their_start(version: KafkaVersion) -> Result<()> {
     let cluster = Cluster::shared(version)?;
-    let mut group = Group::new(cluster, &[4])?.arguments(&["--from", "latest"]);
+    let mut group =
+        Group::new(cluster, &[4])?.arguments(&["--from", "latest", "--session-timeout", "10s"]);
     let topic = group.topic().to_owned();
-    group.join()?;
-    group.join()?;
-    for member in 0..2 {
-        group
-            .divvy(member)
-            .wait_for_event(PATIENCE, "assigned", |_| true)?;
+    for _ in 0..2 {
+        let member = group.join()?;
+        let divvy = group.divvy(member);
+        divvy.wait_for_event(PATIENCE, "assigned", |_| true)?;
     }
     let first = cluster.produce_numbers(&topic, 0..4, 500)?;
     group.wait_for_lines(500)?;
 
     let before = group.owners()?;
+    group.stop(0)?;
+    group.stop(1)?;
     group.grow(8)?;
     let second = cluster.produce_numbers(&topic, 4..8, 500)?;
-    group.settle_from(&before, PATIENCE)?;
+    wait_for(PATIENCE, "messages in every new partition", || {
+        let written = second.acknowledged();
+        (4..8).all(|new| written.iter().any(|message| message.partition == new))
+    })?;
+    group.cont(0)?;
+    group.cont(1)?;
+    group.settle_from(&before, SETTLED_WITHIN)?;
     group.wait_for_lines(1000)?;
     for producer in [first, second] {
         group.wait_until_printed(&topic, &producer.stop()?)?;
