@@ -27,8 +27,9 @@ const LATE: Duration = Duration::from_millis(20);
 const ATTEMPTS: usize = 3;
 const PATIENCE: Duration = Duration::from_secs(60);
 
-const MESSAGES: usize = 16 << 10;
-const MESSAGE_SIZE: usize = 1 << 10;
+/// Many small ones: handing them all out is work as well.
+const MESSAGES: usize = 128 << 10;
+const MESSAGE_SIZE: usize = 128;
 
 /// 16 MiB that cannot be compressed, as one gzip message of a 0.8.2 broker's log.
 fn gzip_batch() -> Result<Bytes> {
