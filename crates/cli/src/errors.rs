@@ -2,6 +2,9 @@ use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use divvy::ClientError;
+use divvy::zookeeper::Error as ZooKeeperError;
+
 /// What the caller typed cannot be meant so; exits with 2.
 #[derive(Debug)]
 pub(crate) struct Usage(pub(crate) String);
@@ -43,10 +46,23 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
 }
 
 fn is_usage(error: &anyhow::Error) -> bool {
-    let client = |error: &divvy::ClientError| matches!(error, divvy::ClientError::Config { .. });
     error.chain().any(|cause| {
+        let zookeeper = cause.downcast_ref::<ZooKeeperError>();
+        let client = cause.downcast_ref::<ClientError>();
+        let consumer = cause.downcast_ref::<divvy::Error>();
+        let client = client.or(match consumer {
+            Some(divvy::Error::Client(error)) => Some(error),
+            _ => None,
+        });
         cause.is::<Usage>()
-            || cause.downcast_ref().is_some_and(client)
-            || matches!(cause.downcast_ref(), Some(divvy::Error::Client(error)) if client(error))
+            || zookeeper.is_some_and(is_config)
+            || client.is_some_and(|error| match error {
+                ClientError::ZooKeeper(error) => is_config(error),
+                error => matches!(error, ClientError::Config { .. }),
+            })
     })
+}
+
+fn is_config(error: &ZooKeeperError) -> bool {
+    matches!(error, ZooKeeperError::Config { .. })
 }

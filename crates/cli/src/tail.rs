@@ -79,13 +79,17 @@ pub(crate) async fn run(args: Tail) -> Result<()> {
         .as_deref()
         .map(|text| place("--to", text))
         .transpose()?;
-    let client = args.cluster.connect(SESSION_TIMEOUT).await?;
-    client.use_topics(&args.topics).await?;
-    let tps = partitions(&client, &args)?;
-
+    let looks_up = !matches!(
+        from,
+        None | Some(Place::Look(OffsetSpec::Earliest | OffsetSpec::Latest))
+    );
+    if args.group.is_some() && looks_up {
+        return Err(usage(
+            "--from takes earliest or latest beside --group: the group's stored offsets say where to begin",
+        ));
+    }
     let mut config = SimpleConsumerConfig::new(args.topics.clone());
     config.partitions = (!args.partitions.is_empty()).then(|| args.partitions.clone());
-    config.start_offsets = starts(&client, &args, &tps, from).await?;
     let reset = match from {
         Some(Place::Look(OffsetSpec::Latest)) => OffsetReset::Latest,
         _ => OffsetReset::Earliest,
@@ -93,6 +97,12 @@ pub(crate) async fn run(args: Tail) -> Result<()> {
     config.consumer = args.read.consumer(args.group.as_deref(), reset);
     config.consumer.ack_mode = AckMode::Explicit;
     config.consumer.drain_timeout = Duration::from_secs(1);
+    config.validate()?;
+
+    let client = args.cluster.connect(SESSION_TIMEOUT).await?;
+    client.use_topics(&args.topics).await?;
+    let tps = partitions(&client, &args)?;
+    config.start_offsets = starts(&client, &args, &tps, from).await?;
     let until = match to {
         Some(place) => Some(look_up(&client, &tps, place).await?),
         None => None,
@@ -131,11 +141,6 @@ async fn starts(
     }
     match from {
         Some(place @ (Place::Offset(_) | Place::Look(OffsetSpec::Time(_)))) => {
-            if args.group.is_some() {
-                return Err(usage(
-                    "--from takes earliest or latest beside --group: the group's stored offsets say where to begin",
-                ));
-            }
             look_up(client, tps, place).await
         }
         _ => Ok(BTreeMap::new()),

@@ -47,7 +47,8 @@ impl SimpleConsumerConfig {
         }
     }
 
-    fn validate(&self) -> Result<()> {
+    /// Checks every field and says which one is wrong. [`SimpleConsumer::new`] does so, too.
+    pub fn validate(&self) -> Result<()> {
         if self.topics.is_empty() {
             return Err(Error::config("topics", "names none"));
         }
