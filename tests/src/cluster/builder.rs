@@ -219,6 +219,8 @@ impl ClusterBuilder {
             ("num.partitions", "1"),
             ("offsets.topic.num.partitions", "4"),
             ("offsets.topic.replication.factor", &replicas),
+            // Every five minutes is too seldom for a test of what happens then.
+            ("log.retention.check.interval.ms", "1000"),
             // Each thread and buffer multiplies with the clusters that run at the same time.
             ("num.network.threads", "2"),
             ("num.io.threads", "4"),
