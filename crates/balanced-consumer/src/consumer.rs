@@ -45,7 +45,6 @@ impl DerefMut for BalancedConsumer {
 
 /// Which group a [`BalancedConsumer`] joins, and how. Make one with [`BalancedConsumerConfig::new`] and change single fields.
 #[derive(Clone)]
-#[non_exhaustive]
 pub struct BalancedConsumerConfig {
     /// The group. Kafka: `group.id`; PyKafka: `consumer_group`.
     pub group: String,

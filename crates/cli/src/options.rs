@@ -5,8 +5,8 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use divvy::{
-    BrokerVersion, BrokerVersionSetting, Client, ClientConfig, ConsumerConfig, OffsetReset,
-    OffsetStorage, ZooKeeper, ZooKeeperConfig,
+    BrokerVersion, BrokerVersionSetting, Client, ClientConfig, ConsumerConfig, FetchConfig,
+    OffsetReset, OffsetStorage, ZooKeeper, ZooKeeperConfig,
 };
 
 use crate::errors::usage;
@@ -87,18 +87,22 @@ pub(crate) struct ReadOptions {
 
 impl ReadOptions {
     pub(crate) fn consumer(&self, group: Option<&str>, reset: OffsetReset) -> ConsumerConfig {
-        let mut config = ConsumerConfig::default();
-        config.group = group.map(str::to_owned);
-        config.offset_storage = self.offsets.into();
-        config.auto_offset_reset = reset;
-        config.auto_commit_interval = Some(self.commit_interval);
-        config.fetch.max_queued_bytes = self.max_queued_bytes;
-        config.fetch.fetch_message_max_bytes = self.fetch_message_max_bytes;
-        config.fetch.fetch_message_max_bytes_cap = config
-            .fetch
-            .fetch_message_max_bytes_cap
-            .max(self.fetch_message_max_bytes);
-        config
+        let fetch = FetchConfig::default();
+        ConsumerConfig {
+            group: group.map(str::to_owned),
+            offset_storage: self.offsets.into(),
+            auto_offset_reset: reset,
+            auto_commit_interval: Some(self.commit_interval),
+            fetch: FetchConfig {
+                max_queued_bytes: self.max_queued_bytes,
+                fetch_message_max_bytes: self.fetch_message_max_bytes,
+                fetch_message_max_bytes_cap: fetch
+                    .fetch_message_max_bytes_cap
+                    .max(self.fetch_message_max_bytes),
+                ..fetch
+            },
+            ..ConsumerConfig::default()
+        }
     }
 }
 

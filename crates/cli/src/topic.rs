@@ -69,7 +69,7 @@ pub(crate) struct Name {
     #[arg(value_name = "TOPIC")]
     topic: Option<String>,
     /// The topic, as in the other commands.
-    #[arg(short, long = "topic", value_name = "TOPIC")]
+    #[arg(short = 't', long = "topic", value_name = "TOPIC")]
     option: Option<String>,
 }
 

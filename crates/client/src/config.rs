@@ -11,7 +11,6 @@ use crate::error::{Error, Result};
 /// A plain struct: make one with [`ClientConfig::bootstrap`] or [`ClientConfig::zookeeper`] and change single fields with
 /// struct update. Nothing is checked and nothing is connected before [`Client::connect`](crate::Client::connect).
 #[derive(Clone, Debug)]
-#[non_exhaustive]
 pub struct ClientConfig {
     /// Brokers to ask first for the cluster's metadata, `host:port` each. Kafka: `bootstrap.servers`, `metadata.broker.list`;
     /// PyKafka: `hosts`. Where this is empty, [`ClientConfig::zookeeper`] must be given; where both are given, the brokers come

@@ -6,7 +6,6 @@ use crate::error::{Error, Result};
 
 /// What simple and balanced consumers have in common.
 #[derive(Clone, Debug)]
-#[non_exhaustive]
 pub struct ConsumerConfig {
     /// The group under whose name offsets are stored. Kafka: `group.id`; PyKafka: `consumer_group`. Default: none, and nothing is
     /// stored.

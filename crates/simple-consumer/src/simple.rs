@@ -19,7 +19,6 @@ pub type SimpleConsumer = Consumer<Everything>;
 
 /// What a [`SimpleConsumer`] reads, and how. Make one with [`SimpleConsumerConfig::new`] and change single fields.
 #[derive(Clone, Debug)]
-#[non_exhaustive]
 pub struct SimpleConsumerConfig {
     /// The topics.
     pub topics: Vec<String>,

@@ -4,7 +4,6 @@ use crate::error::{Error, Result};
 
 /// How messages are fetched from the brokers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct FetchConfig {
     /// How many bytes of messages may be queued in all, over every partition. PyKafka counts messages instead
     /// (`queued_max_messages`); librdkafka: `queued.max.messages.kbytes`. Default: 64 MiB.
