@@ -30,8 +30,10 @@ impl Native {
             ..ProducerConfig::default()
         };
         let producer = Producer::new(&client, config)?;
-        let mut config = FetchConfig::default();
-        config.max_queued_bytes = BUDGET;
+        let config = FetchConfig {
+            max_queued_bytes: BUDGET,
+            ..FetchConfig::default()
+        };
         let backend = Arc::new(NativeBackend::new(&client, config)?);
         backend.partitions(topic).await?;
         Ok(Native {
