@@ -65,7 +65,8 @@ pub struct ProducerConfig {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Acks {
     /// Nobody (0): it counts as delivered once it is written to the connection. It may be lost without an error, and its offset
-    /// is not known.
+    /// is not known. [`Producer::flush`](crate::Producer::flush) and [`Producer::close`](crate::Producer::close) still wait until
+    /// the brokers have read it.
     None,
     /// The partition's leader (1). It is lost if the leader dies before another replica has it.
     Leader,

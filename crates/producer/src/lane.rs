@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use divvy_client::{Broker, Client, DedicatedConnection, TopicPartition};
-use divvy_protocol::api::{ProducePartitionResponse, ProduceRequest, ProduceResponse};
+use divvy_protocol::api::{
+    MetadataRequest, ProducePartitionResponse, ProduceRequest, ProduceResponse,
+};
 use divvy_protocol::{ApiKey, message_magic};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -64,6 +66,25 @@ impl Lane {
         let mut answered = open.send(config, batches).await;
         answered.is_stale |= is_stale;
         answered
+    }
+
+    /// Waits until the broker has read everything that was sent to it: it answers the requests of a connection in order.
+    ///
+    /// Brokers of 0.9 forget requests that they have not begun when the connection ends, and without acks nothing else tells
+    /// when they have.
+    pub(crate) async fn reach_broker(&self, within: Duration) {
+        let open = self.state.lock().await.open.clone();
+        let Some(Open { broker, connection }) = open.filter(|open| !open.connection.is_closed())
+        else {
+            return;
+        };
+        let request = MetadataRequest {
+            topics: Some(Vec::new()),
+            allow_auto_topic_creation: false,
+        };
+        if let Err(error) = connection.call(&request, within).await {
+            tracing::warn!(broker = %broker.address(), %error, "records that were sent without acks may be lost");
+        }
     }
 
     /// The open connection, or a new one; tells whether one had ended, which is how brokers answer what cannot be answered.

@@ -160,7 +160,9 @@ impl Producer {
     pub async fn flush(&self) -> Result<()> {
         let pending = self.inner.shared.accumulator().flush();
         self.inner.shared.wake();
-        outcome_of(pending).await
+        let outcome = outcome_of(pending).await;
+        self.inner.shared.reach_brokers().await;
+        outcome
     }
 
     /// Takes no more records, delivers what is queued for as long as `within`, and ends. What is not delivered by then has failed
@@ -179,9 +181,13 @@ impl Producer {
         };
         shared.budget.close();
         shared.wake();
-        let outcome = std::pin::pin!(outcome_of(pending));
-        let mut outcome = outcome;
+        let began = Instant::now();
+        let mut outcome = std::pin::pin!(outcome_of(pending));
         if let Ok(outcome) = timeout(within, &mut outcome).await {
+            let left = within.saturating_sub(began.elapsed());
+            if timeout(left, shared.reach_brokers()).await.is_err() {
+                tracing::warn!("records that were sent without acks may be lost");
+            }
             self.end();
             return outcome;
         }

@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use divvy_client::{Backoff, Client};
+use futures_util::future::join_all;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::accumulator::{Accumulator, Work};
-use crate::config::ProducerConfig;
+use crate::config::{Acks, ProducerConfig};
 use crate::lane::Lane;
 use crate::sync::lock;
 
@@ -60,6 +61,18 @@ impl Shared {
         self.waiting.fetch_add(1, Ordering::Relaxed);
         self.wake();
         WaitingForRoom(&self.waiting)
+    }
+
+    /// Waits until the brokers have read what was sent to them without acks.
+    pub(crate) async fn reach_brokers(&self) {
+        if self.config.acks != Acks::None {
+            return;
+        }
+        let lanes: Vec<Arc<Lane>> = lock(&self.lanes).values().cloned().collect();
+        let reached = lanes
+            .iter()
+            .map(|lane| lane.reach_broker(self.config.request_timeout));
+        join_all(reached).await;
     }
 
     fn lane(&self, broker: i32) -> Arc<Lane> {

@@ -34,18 +34,36 @@ async fn records_are_stored_in_order_and_told_where() {
 async fn without_acks_records_are_delivered_when_they_are_written() {
     let cluster = Cluster::start(1, 1).await;
     let producer = producer(&cluster, |config| config.acks = Acks::None).await;
+    cluster.hold(true);
     let delivery = producer.send(record(0, "a")).await.unwrap();
     assert_eq!(soon(delivery).await.unwrap().offset, None);
-    soon(producer.close(PATIENCE)).await.unwrap();
-    until(|| cluster.log(0) == ["a"]).await;
+    // The end waits until they were read all the same.
+    let mut closing = Box::pin(producer.close(PATIENCE));
+    let early = timeout(Duration::from_millis(100), &mut closing).await;
+    assert!(early.is_err(), "{early:?}");
+    cluster.hold(false);
+    soon(closing).await.unwrap();
+    assert_eq!(cluster.log(0), ["a"]);
+}
+
+#[tokio::test]
+async fn without_acks_closing_ends_by_its_deadline_too() {
+    let cluster = Cluster::start(1, 1).await;
+    let producer = producer(&cluster, |config| config.acks = Acks::None).await;
+    cluster.hold(true);
+    let delivery = producer.send(record(0, "a")).await.unwrap();
+    soon(delivery).await.unwrap();
+    soon(producer.close(Duration::from_millis(50)))
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
 async fn a_send_waits_for_room_and_try_send_fails() {
     let cluster = Cluster::start(1, 1).await;
     let producer = producer(&cluster, |config| {
-        config.max_request_size = 1 << 10;
-        config.batch_size = 1 << 10;
+        config.max_request_size = 4 << 10;
+        config.batch_size = 4 << 10;
         config.buffer_memory = 4 << 10;
         // Whoever waits for room ends the wait for more records.
         config.linger = PATIENCE * 2;
