@@ -1,5 +1,7 @@
 mod lines;
 mod report;
+#[cfg(test)]
+mod tests;
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;

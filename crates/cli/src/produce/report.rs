@@ -1,10 +1,13 @@
 //! Telling what came of each message: the acknowledged ones on stdout, the others on stderr.
 
+use std::collections::VecDeque;
+use std::collections::hash_map::{Entry, HashMap};
 use std::io::{self, Write};
 use std::thread;
 
 use bytes::Bytes;
 use divvy::{Delivery, ProducerError, RecordMetadata};
+use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use serde_json::{Map, Value};
 use tokio::sync::{mpsc, watch};
@@ -33,7 +36,7 @@ pub(super) struct Counts {
     pub(super) failed: u64,
 }
 
-/// Waits for deliveries and tells of them, in the order in which they come.
+/// Waits for deliveries and tells of them as they come, those of one partition in the order in which they were sent.
 pub(super) struct Reporter {
     sent: mpsc::Sender<Sent>,
     counts: watch::Receiver<Counts>,
@@ -84,28 +87,33 @@ async fn report(
     counted: watch::Sender<Counts>,
     writer: Option<Writer>,
 ) -> io::Result<()> {
-    let mut waiting = FuturesUnordered::new();
+    let mut waiting = Waiting::default();
     let mut is_open = true;
     while is_open || !waiting.is_empty() {
-        tokio::select! {
-            sent = queue.recv(), if is_open => match sent {
-                Some(sent) => waiting.push(outcome(sent)),
-                None => is_open = false,
-            },
-            Some((key, value, outcome)) = waiting.next() => match outcome {
-                Ok(metadata) => {
-                    counted.send_modify(|counts| counts.delivered += 1);
-                    if let Some(writer) = &writer
-                        && !writer.write(line(&metadata, key.as_deref(), &value)).await
-                    {
-                        break;
-                    }
+        let told = tokio::select! {
+            sent = queue.recv(), if is_open => {
+                match sent {
+                    Some(sent) => waiting.push(sent),
+                    None => is_open = false,
                 }
-                Err(error) => {
-                    counted.send_modify(|counts| counts.failed += 1);
-                    show_failure(&value, &error);
+                continue;
+            }
+            Some(told) = waiting.next() => told,
+        };
+        match told.outcome {
+            Ok(metadata) => {
+                counted.send_modify(|counts| counts.delivered += 1);
+                let line = || line(&metadata, told.key.as_deref(), &told.value);
+                if let Some(writer) = &writer
+                    && !writer.write(line()).await
+                {
+                    break;
                 }
-            },
+            }
+            Err(error) => {
+                counted.send_modify(|counts| counts.failed += 1);
+                show_failure(&told.value, &error);
+            }
         }
     }
     match writer {
@@ -114,8 +122,62 @@ async fn report(
     }
 }
 
-async fn outcome(sent: Sent) -> (Option<Bytes>, Bytes, Result<RecordMetadata, ProducerError>) {
-    (sent.key, sent.value, sent.delivery.await)
+/// The messages without an outcome. Of each partition the oldest is waited for and the others queue behind it, so that they are
+/// told in their order.
+#[derive(Default)]
+struct Waiting {
+    oldest: FuturesUnordered<BoxFuture<'static, Told>>,
+    behind: HashMap<i32, VecDeque<Sent>>,
+}
+
+/// A message with its outcome.
+struct Told {
+    partition: i32,
+    key: Option<Bytes>,
+    value: Bytes,
+    outcome: Result<RecordMetadata, ProducerError>,
+}
+
+impl Waiting {
+    fn is_empty(&self) -> bool {
+        self.oldest.is_empty()
+    }
+
+    fn push(&mut self, sent: Sent) {
+        match self.behind.entry(sent.partition()) {
+            Entry::Occupied(mut partition) => partition.get_mut().push_back(sent),
+            Entry::Vacant(partition) => {
+                partition.insert(VecDeque::new());
+                self.oldest.push(Box::pin(sent.outcome()));
+            }
+        }
+    }
+
+    /// The next message that has its outcome; `None` while there is none at all. Nothing is lost when it is cancelled.
+    async fn next(&mut self) -> Option<Told> {
+        let told = self.oldest.next().await?;
+        let behind = self.behind.get_mut(&told.partition);
+        match behind.and_then(VecDeque::pop_front) {
+            Some(next) => self.oldest.push(Box::pin(next.outcome())),
+            None => drop(self.behind.remove(&told.partition)),
+        }
+        Some(told)
+    }
+}
+
+impl Sent {
+    fn partition(&self) -> i32 {
+        self.delivery.partition().partition
+    }
+
+    async fn outcome(self) -> Told {
+        Told {
+            partition: self.partition(),
+            key: self.key,
+            value: self.value,
+            outcome: self.delivery.await,
+        }
+    }
 }
 
 fn line(metadata: &RecordMetadata, key: Option<&[u8]>, value: &[u8]) -> Vec<u8> {
