@@ -32,9 +32,9 @@ pub use divvy_balanced_consumer::{
 };
 pub use divvy_client::{
     Backend, Broker, BrokerOffsetStore, BrokerVersionSetting, Chunk, Client, ClientConfig,
-    CommittedOffset, Error as ClientError, FetchConfig, FetchError, HostPort, IsolationLevel,
-    MemoryBackend, Metadata, NativeBackend, OffsetSpec, PartitionMetadata, PerPartition, Prefetch,
-    Security, TopicMetadata,
+    CommittedOffset, Error as ClientError, FetchConfig, FetchError, Fill, Generation, HostPort,
+    IsolationLevel, MemoryBackend, Metadata, NativeBackend, OffsetSpec, PartitionMetadata,
+    PerPartition, Prefetch, Security, TopicMetadata,
 };
 pub use divvy_producer::{
     Acks, DefaultPartitioner, Delivery, Error as ProducerError, Partitioner, Partitions, Producer,

@@ -141,6 +141,8 @@ impl Plan {
         let mut asked = BTreeMap::new();
         let mut oversized = Vec::new();
         let mut wake = None;
+        // Shares shrink as partitions are added: what the first ones hold already must not come on top.
+        let mut queued = self.queued();
         for (tp, position) in self.active() {
             if metadata.leader(tp) != Some(broker) {
                 continue;
@@ -156,7 +158,7 @@ impl Plan {
                 wake = Some(wake.map_or(at, |wake: Instant| wake.min(at)));
                 continue;
             }
-            let Some(size) = self.size(tp, position) else {
+            let Some(size) = self.size(tp, position, queued) else {
                 continue;
             };
             let wanted = Asked {
@@ -167,6 +169,7 @@ impl Plan {
             if size > self.prefetch.fill(tp).share {
                 oversized.push((tp.clone(), wanted));
             } else {
+                queued += size;
                 asked.insert(tp.clone(), wanted);
             }
         }
@@ -195,17 +198,31 @@ impl Plan {
         })
     }
 
-    /// How much to ask for, or `None` where there is no room.
-    fn size(&self, tp: &TopicPartition, position: &Position) -> Option<usize> {
+    /// How much to ask for, or `None` where there is no room. A partition that holds nothing always has a little, so that the
+    /// others cannot keep it from being fetched.
+    fn size(&self, tp: &TopicPartition, position: &Position, queued: usize) -> Option<usize> {
         let fill = self.prefetch.fill(tp);
+        let smallest = SMALLEST_FETCH.min(self.config.fetch_message_max_bytes);
         let usual = (self.config.fetch_message_max_bytes)
             .min(fill.share / 2)
-            .max(SMALLEST_FETCH.min(self.config.fetch_message_max_bytes));
+            .max(smallest);
         let size = position.grown.map_or(usual, |grown| grown.max(usual));
         if size > fill.share {
             return (fill.held == 0 && self.may_exceed_its_share(tp)).then_some(size);
         }
+        if queued + size > self.config.max_queued_bytes {
+            return (fill.held == 0).then_some(position.grown.unwrap_or(smallest));
+        }
         (fill.held == 0 || fill.held + size <= fill.share).then_some(size)
+    }
+
+    /// What the queue holds, without the one message that lies beside it.
+    fn queued(&self) -> usize {
+        let beside = self.oversized.as_ref().map_or(0, |tp| {
+            let fill = self.prefetch.fill(tp);
+            if fill.held > fill.share { fill.held } else { 0 }
+        });
+        self.prefetch.bytes().saturating_sub(beside)
     }
 
     /// One partition at a time, so that the queue stays bounded.

@@ -61,6 +61,31 @@ fn whatever_comes_the_queue_never_holds_more_than_it_may() {
 }
 
 #[test]
+fn partitions_that_are_added_to_a_full_queue_hold_little_more() {
+    let mut fetching = Fetching::of(1, small());
+    let mut next = [0; 8];
+    for added in 1..=8 {
+        while let Next::Fetch(planned) = fetching.next(0) {
+            let parts = asked(&planned)
+                .into_iter()
+                .map(|(partition, offset, size)| {
+                    next[usize::try_from(partition).unwrap()] += 1;
+                    records(partition, message(offset, size - 100))
+                });
+            let parts = parts.collect();
+            fetching.answer(planned, parts);
+        }
+        if added < 8 {
+            fetching.lead(&tp(added), Some(0));
+            fetching.plan.start(&tp(added), 0);
+        }
+    }
+    assert!(next.iter().all(|next| *next >= 1), "{next:?}");
+    // The first had filled the queue before the others came, and each of those has the least that is worth a request.
+    assert!(fetching.prefetch.bytes() <= (64 + 8 * 4) * KIB);
+}
+
+#[test]
 fn grows_for_a_message_that_does_not_fit_in_and_shrinks_again() {
     let mut fetching = Fetching::of(2, small());
     let large = message(0, 200 * KIB);
