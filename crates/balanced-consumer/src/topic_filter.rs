@@ -48,6 +48,11 @@ impl TopicFilter {
             .filter(|c| *c != ' ')
             .collect();
         let cleaned = cleaned.trim_matches(['"', '\'']);
+        if has_possessive_quantifier(cleaned) {
+            return Err(format!(
+                "`{raw}` cannot be evaluated as a regular expression: possessive quantifiers such as `*+` mean something else outside of Java"
+            ));
+        }
         let expression = regex::RegexBuilder::new(&format!("^(?:{cleaned})$"))
             .size_limit(1 << 20)
             .build()
@@ -59,6 +64,26 @@ impl TopicFilter {
     pub fn allows(&self, topic: &str) -> bool {
         !INTERNAL_TOPICS.contains(&topic) && self.expression.is_match(topic) == self.listed
     }
+}
+
+/// Whether a quantifier is followed by a plus, which this engine would take for a second quantifier.
+fn has_possessive_quantifier(expression: &str) -> bool {
+    let (mut quantified, mut escaped, mut class) = (false, false, 0_u32);
+    for c in expression.chars() {
+        if std::mem::take(&mut escaped) {
+            quantified = false;
+            continue;
+        }
+        match c {
+            '\\' => escaped = true,
+            '[' => class += 1,
+            ']' => class = class.saturating_sub(1),
+            '+' if quantified && class == 0 => return true,
+            _ => {}
+        }
+        quantified = class == 0 && matches!(c, '*' | '+' | '?' | '}');
+    }
+    false
 }
 
 /// The engine draws a picture of several lines; its last one says what is wrong.
@@ -96,8 +121,21 @@ mod tests {
     }
 
     #[test]
+    fn takes_a_plus_for_what_it_is() {
+        for (expression, topic) in [
+            ("a+", "aa"),
+            (r"a\+", "a+"),
+            (r"[*+]+", "*+"),
+            (r"\*+", "**"),
+        ] {
+            let filter = TopicFilter::white_list(expression).unwrap();
+            assert!(filter.allows(topic), "{expression}");
+        }
+    }
+
+    #[test]
     fn refuses_what_only_java_can_evaluate() {
-        for expression in ["(?=a)b", r"(a)\1", "a(", "x*+y"] {
+        for expression in ["(?=a)b", r"(a)\1", "a(", "x*+y", "x++", "x?+", "x{2}+"] {
             assert!(TopicFilter::white_list(expression).is_err(), "{expression}");
         }
     }
