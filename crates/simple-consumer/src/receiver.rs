@@ -362,10 +362,9 @@ impl Receiver {
         if !self.engine.is_current(self.id, &tp, epoch) {
             return;
         }
-        let error = decoded.error.and_then(|error| {
-            self.engine
-                .damaged(&tp, epoch, decoded.next_offset, error.to_string())
-        });
+        let error = decoded
+            .error
+            .and_then(|error| self.engine.damaged(&tp, epoch, decoded.next_offset, &error));
         if decoded.rest.is_some() {
             // It unpacks to more than should be held at once: the rest is fetched again in its turn.
             self.engine.refetch(&tp, epoch, decoded.next_offset);
@@ -415,7 +414,9 @@ impl Receiver {
             error => error.into(),
         };
         self.engine.emit(match &error {
-            Error::Fetch(FetchError::Corrupt { tp, offset, why }) => Event::Corrupt {
+            Error::Fetch(FetchError::Corrupt {
+                tp, offset, why, ..
+            }) => Event::Corrupt {
                 tp: tp.clone(),
                 offset: *offset,
                 why: why.clone(),

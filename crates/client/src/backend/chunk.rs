@@ -87,12 +87,14 @@ pub enum FetchError {
         limit: usize,
     },
     /// What the broker sent for the partition cannot be read.
-    #[error("{tp} is corrupt at offset {offset}: {why}; seek beyond it to go on")]
+    #[error("{tp} is corrupt at offset {offset}: {why}; seek to {skip_to} to leave it out")]
     Corrupt {
         /// Whose log.
         tp: TopicPartition,
-        /// The offset of the first entry that is damaged, or the one that was asked for.
+        /// The first offset that cannot be read.
         offset: i64,
+        /// The offset behind the damaged entry, which may hold many messages; the next one where not even that can be told.
+        skip_to: i64,
         /// What is wrong.
         why: String,
     },

@@ -1,6 +1,7 @@
 //! Handing out and giving back.
 
 use divvy_client::{Chunk, FetchError, TopicPartition};
+use divvy_protocol::records::RecordsError;
 
 use super::Engine;
 use crate::config::AckMode;
@@ -171,7 +172,7 @@ impl Engine {
         tp: &TopicPartition,
         epoch: u64,
         offset: i64,
-        why: String,
+        error: &RecordsError,
     ) -> Option<FetchError> {
         let mut state = lock(&self.state);
         let held = state.held_since(tp, epoch)?;
@@ -187,12 +188,18 @@ impl Engine {
         // Nothing behind the damage may be handed out before somebody has decided to leave it out.
         self.backend.stop(tp);
         drop(state);
-        let tp = tp.clone();
+        let (tp, why) = (tp.clone(), error.to_string());
         self.events.emit(Event::Corrupt {
             tp: tp.clone(),
             offset,
             why: why.clone(),
         });
-        Some(FetchError::Corrupt { tp, offset, why })
+        let next = offset.saturating_add(1);
+        Some(FetchError::Corrupt {
+            tp,
+            offset,
+            skip_to: error.skip_to.map_or(next, |skip_to| skip_to.max(next)),
+            why,
+        })
     }
 }

@@ -25,7 +25,10 @@ async fn damage_is_one_error_behind_what_is_whole_and_stops_one_partition() {
     assert_eq!(read, [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1)]);
     let [
         Error::Fetch(FetchError::Corrupt {
-            tp: at, offset: 3, ..
+            tp: at,
+            offset: 3,
+            skip_to: 4,
+            ..
         }),
     ] = &errors[..]
     else {
@@ -145,6 +148,7 @@ async fn what_the_backend_cannot_fetch_is_one_error() {
     let corrupt = FetchError::Corrupt {
         tp: tp(0),
         offset: 2,
+        skip_to: 3,
         why: "torn".to_owned(),
     };
     backend.push(0, Err(corrupt));

@@ -399,6 +399,7 @@ impl Plan {
             self.halt(FetchError::Corrupt {
                 tp: tp.clone(),
                 offset: wanted.from_offset,
+                skip_to: wanted.from_offset.saturating_add(1),
                 why: format!("the broker answered with a log that ends at {next_offset}"),
             });
             return;
@@ -444,6 +445,7 @@ impl Plan {
             self.halt(FetchError::Corrupt {
                 tp: tp.clone(),
                 offset: wanted.from_offset,
+                skip_to: behind(wanted.from_offset, malformed.skip_to),
                 why: malformed.to_string(),
             });
             return;
@@ -489,6 +491,12 @@ impl Position {
         self.retry_at = None;
         self.backoff.succeed();
     }
+}
+
+/// The offset behind a damaged entry, which lies behind where reading stands in any case.
+fn behind(position: i64, skip_to: Option<i64>) -> i64 {
+    let next = position.saturating_add(1);
+    skip_to.map_or(next, |skip_to| skip_to.max(next))
 }
 
 /// The rotation may have split one topic in two; a broker may take a topic only once.
