@@ -251,7 +251,7 @@ fn what_was_typed_cannot_be_meant_so(cluster: &Cluster) -> Result<()> {
         (format!("{consume} --streams 0"), &["--streams"]),
         (
             format!("consume --zookeeper {zookeeper} --group g --whitelist a("),
-            &["white_list", "a("],
+            &["a(", "unclosed group"],
         ),
         (format!("{consume}/x"), &["g/x"]),
         (

@@ -102,7 +102,8 @@ pub(crate) fn offsets(messages: &[Printed]) -> BTreeMap<i32, Vec<i64>> {
 /// Runs a command line of `divvy` into `head` and gives the lines that passed. Both must end with exit code 0.
 pub(crate) fn first_lines(command_line: &str, count: usize) -> Result<Vec<String>> {
     let program = Divvy::program()?.display();
-    let script = format!("set -o pipefail; {program} {command_line} | head -n {count}");
+    // Nothing else ends it when head does not.
+    let script = format!("set -o pipefail; timeout 30 {program} {command_line} | head -n {count}");
     let mut command = Command::new("bash");
     command.args(["-c", &script]);
     let pipeline = Process::spawn("divvy and head", &mut command)?;
