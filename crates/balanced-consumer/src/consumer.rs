@@ -11,7 +11,7 @@ use divvy_simple_consumer::{
 };
 use divvy_zookeeper::documents::{Pattern, Registration};
 use divvy_zookeeper::{ZooKeeper, paths};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tracing::Instrument;
@@ -215,6 +215,7 @@ struct Running {
     /// Completed to leave in order; dropped to let go of everything.
     close: oneshot::Sender<()>,
     driver: JoinHandle<()>,
+    settled: watch::Receiver<bool>,
 }
 
 #[async_trait]
@@ -255,7 +256,8 @@ impl Coordination for ZooKeeperGroup {
             listener_timeout: self.config.listener_timeout,
         };
         let (close, asked) = oneshot::channel();
-        let driver = Driver::new(member, Arc::clone(engine));
+        let (settles, settled) = watch::channel(false);
+        let driver = Driver::new(member, Arc::clone(engine), settles);
         let span = tracing::info_span!(
             "group",
             group = self.config.group,
@@ -263,12 +265,21 @@ impl Coordination for ZooKeeperGroup {
         );
         let driver = driver.run(asked).instrument(span);
         let driver = self.zookeeper.runtime().spawn(driver);
-        self.running = Some(Running { close, driver });
+        self.running = Some(Running {
+            close,
+            driver,
+            settled,
+        });
         Ok(())
     }
 
+    fn is_settled(&self) -> bool {
+        let running = self.running.as_ref();
+        running.is_some_and(|running| *running.settled.borrow())
+    }
+
     async fn close(&mut self, engine: &Arc<Engine>) -> Result<()> {
-        let Some(Running { close, driver }) = self.running.take() else {
+        let Some(Running { close, driver, .. }) = self.running.take() else {
             return Ok(());
         };
         // The driver ends early only with its runtime.

@@ -13,7 +13,7 @@ use divvy_simple_consumer::{Assignment, Engine};
 use divvy_zookeeper::{Change, Changes, Session, ZooKeeper, paths};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
 use self::registry::{Registry, partition_of};
@@ -66,6 +66,8 @@ pub(crate) struct Driver {
     tasks: FuturesUnordered<BoxFuture<'static, Answer>>,
     starting: BTreeMap<TopicPartition, Starting>,
     held: BTreeMap<TopicPartition, Assignment>,
+    /// Whether the engine holds all that is this member's, and nothing else.
+    settled: watch::Sender<bool>,
     /// The partitions that each topic had when this member first saw it.
     original: BTreeMap<Arc<str>, Vec<i32>>,
 }
@@ -80,7 +82,7 @@ enum Wake {
 }
 
 impl Driver {
-    pub(crate) fn new(member: Member, engine: Arc<Engine>) -> Self {
+    pub(crate) fn new(member: Member, engine: Arc<Engine>, settled: watch::Sender<bool>) -> Self {
         Self {
             machine: Membership::new(member.machine.clone(), rand::random()),
             member,
@@ -91,6 +93,7 @@ impl Driver {
             tasks: FuturesUnordered::new(),
             starting: BTreeMap::new(),
             held: BTreeMap::new(),
+            settled,
             original: BTreeMap::new(),
         }
     }
@@ -101,6 +104,7 @@ impl Driver {
         let mut asked_to_close = false;
         loop {
             self.act().await;
+            self.settled.send_replace(self.machine.is_settled());
             if self.machine.is_closed() {
                 return;
             }

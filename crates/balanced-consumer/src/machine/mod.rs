@@ -182,6 +182,12 @@ impl Membership {
             .filter_map(|(tp, p)| p.claim().map(|claim| (tp, &claim.thread, claim.token)))
     }
 
+    /// Whether everything that the last assignment gives this member is handed out, and nothing is on its way to it or from it.
+    pub fn is_settled(&self) -> bool {
+        let owned = |partition: &Partition| partition.kind() == PartitionState::Owned;
+        self.partitions.len() == self.target.len() && self.partitions.values().all(owned)
+    }
+
     /// What the last assignment gives this member, owned or not. Empty while the group is blocked and outside a session.
     pub fn assigned(&self) -> &Assignment {
         &self.target

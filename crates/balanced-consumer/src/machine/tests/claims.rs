@@ -58,6 +58,27 @@ fn a_slow_claim_does_not_hold_up_the_others() {
 }
 
 #[test]
+fn a_member_is_settled_when_all_that_is_its_is_handed_out() {
+    let mut script = Script::registered();
+    script.sees(view(&["me"], 2));
+    assert!(!script.machine.is_settled(), "claims are under way");
+    script.says(claimed(0, 1));
+    script.says(SessionEvent::Positioned { tp: tp(0) });
+    script.wait_for_timeout();
+    assert_eq!(script.owned(), [0]);
+    assert!(!script.machine.is_settled(), "half of it is handed out");
+    script.says(claimed(1, 1));
+    script.says(SessionEvent::Positioned { tp: tp(1) });
+    assert_eq!(script.owned(), [0, 1]);
+    assert!(script.machine.is_settled());
+    script.looks(view(&["me", "you"], 2));
+    assert!(
+        !script.machine.is_settled(),
+        "the other half is on its way out"
+    );
+}
+
+#[test]
 fn a_claim_that_the_assignment_left_behind_is_finished_and_then_released() {
     let mut script = Script::registered();
     script.sees(view(&["me"], 2));
