@@ -6,10 +6,10 @@ fail() {
   exit 1
 }
 
-# require_tools: a JDK (11 or later), Maven, and cargo with its companions.
+# require_tools: cargo, the linker that it calls, a JDK (11 or later), and Maven.
 require_tools() {
   command -v cargo >/dev/null || fail "cargo is missing: install Rust first, see https://rustup.rs"
-  require_jdk_and_maven
+  require_system_packages
 }
 
 # require_cargo_companions: rustfmt and clippy, which a minimal toolchain lacks.
@@ -24,24 +24,31 @@ require_cargo_companions() {
   done
 }
 
-require_jdk_and_maven() {
+require_system_packages() {
   local missing=()
+  command -v cc >/dev/null || missing+=("C linker")
   has_jdk || missing+=(JDK)
   command -v mvn >/dev/null || missing+=(Maven)
   if [ ${#missing[@]} -eq 0 ]; then return; fi
 
   command -v apt-get >/dev/null ||
-    fail "a JDK (17) and Maven are needed for a real Kafka cluster, and ${missing[*]} is missing; install it with this system's package manager and run this again"
-  say "a real Kafka cluster needs what is missing here: ${missing[*]}; installing with apt-get"
+    fail "Rust needs a C linker, and a real Kafka cluster a JDK (17) and Maven; missing here: $(list "${missing[@]}"). Install it with this system's package manager and run this again"
+  say "missing here: $(list "${missing[@]}"); installing with apt-get"
   as_root apt-get update
   local package packages=()
   for package in "${missing[@]}"; do
     case $package in
+      "C linker") packages+=(gcc libc6-dev) ;;
       JDK) packages+=("$(jdk_package)") ;;
       Maven) packages+=(maven) ;;
     esac
   done
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${packages[@]}"
+}
+
+list() {
+  local IFS=,
+  printf '%s' "$*"
 }
 
 # The compiler has to be there too: the tests bring a program in Java.
