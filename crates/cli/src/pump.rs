@@ -178,6 +178,10 @@ impl Pump {
 
     /// Whether every assigned partition is read to its end.
     async fn at_end<C: Coordination>(&self, consumer: &Consumer<C>) -> Result<bool> {
+        // Asked first: what is assigned a moment later is no less.
+        if !consumer.is_settled() {
+            return Ok(false);
+        }
         let tps: Vec<_> = consumer
             .assignments()
             .into_iter()

@@ -187,6 +187,12 @@ impl<C: Coordination> Consumer<C> {
         self.engine.assignments()
     }
 
+    /// Whether [`assignments`](Consumer::assignments) are all that this consumer is to own now: a member of a group gets its share
+    /// one by one, and waits for others to give theirs up.
+    pub fn is_settled(&self) -> bool {
+        self.coordination.is_settled()
+    }
+
     /// The offset of the next message that will be handed out. PyKafka's `held_offsets` is one less.
     pub fn position(&self, tp: &TopicPartition) -> Result<i64> {
         self.handle

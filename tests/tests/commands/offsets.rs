@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use divvy_tests::{Cluster, unique};
+use divvy_tests::{Cluster, unique, wait_for};
 
-use crate::on_both_versions;
-use crate::program::{Printed, first_lines, printed, run, values};
+use crate::program::{FORMAT, Printed, first_lines, messages, printed, run, spawn, values};
+use crate::{PATIENCE, on_both_versions};
 
 on_both_versions!(
     a_member_keeps_offsets_in_both_stores,
     tail_resumes_from_zookeeper_through_the_broker,
     tail_resumes_from_kafka_through_the_broker,
+    a_member_ends_when_its_whole_share_is_read,
     what_is_not_written_is_not_committed,
     what_lies_beyond_the_end_asked_for_is_not_committed,
 );
@@ -96,6 +97,24 @@ fn tail_resumes(
     let second = printed(&[&tail, "--exit-at-end"])?;
     assert_shared(&first, &second)?;
     Ok(between)
+}
+
+/// A member that has read all but a partition which another one has not released yet is not at the end.
+fn a_member_ends_when_its_whole_share_is_read(cluster: &Cluster) -> Result<()> {
+    let (topic, group) = topic_and_group(cluster)?;
+    let view = cluster.zookeeper_view()?;
+    let owner = format!("/consumers/{group}/owners/{topic}/2");
+    assert!(view.put_ephemeral(&owner, "somebody-0")?);
+    let zookeeper = cluster.zookeeper_connect();
+    let consume = format!("consume --zookeeper {zookeeper} --topic {topic} --group {group}");
+    let member = spawn(&[&consume, "--exit-at-end --events json --format", FORMAT])?;
+    wait_for(PATIENCE, "the free partitions to be read", || {
+        member.stdout().len() >= 75
+    })?;
+    member.wait_for_event(PATIENCE, "orphan", |event| event["partition"] == 2)?;
+    view.delete(&owner)?;
+    member.wait_success(PATIENCE)?;
+    assert_shared(&messages(member.stdout())?, &[])
 }
 
 /// A reader that goes away in the middle: what was written to it is committed, and nothing else.
