@@ -5,7 +5,7 @@ use divvy_client::TopicPartition;
 use crate::engine::Engine;
 
 /// Finishes messages of one partition that left the consumer in another form than as [`OwnedMessage`](crate::OwnedMessage)s:
-/// as lines of text, or written to a file. Made by [`Batch::acker`](crate::Batch::acker); cheap to clone and to send.
+/// as lines of text, or written to a file. Made by [`Batch::acker`](crate::Batch::acker) and [`Message::acker`](crate::Message::acker); cheap to clone and to send.
 #[derive(Clone, Debug)]
 pub struct Acker {
     engine: Arc<Engine>,
@@ -25,6 +25,11 @@ impl Acker {
     /// The partition.
     pub fn partition(&self) -> &TopicPartition {
         &self.tp
+    }
+
+    /// Finishes the message at this offset. Gives `false` where that has no effect any more.
+    pub fn ack(&self, offset: i64) -> bool {
+        self.engine.ack(&self.tp, self.epoch, offset)
     }
 
     /// Finishes the message at this offset and all before it in its partition.

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use divvy_client::TopicPartition;
 use divvy_protocol::records::{Cursor, Record};
 
+use crate::acker::Acker;
 use crate::engine::Engine;
 use crate::receiver::Open;
 
@@ -64,6 +65,11 @@ impl<'a> Message<'a> {
     /// Everything of it, headers too.
     pub fn record(&self) -> &Record<'a> {
         &self.record
+    }
+
+    /// What acknowledges it, for as long as that takes.
+    pub fn acker(&self) -> Acker {
+        Acker::new(self.engine, &self.open.tp, self.open.epoch)
     }
 
     /// Makes it outlive the next call. It shares the fetch buffer and is finished by [`OwnedMessage::ack`] alone: until then no

@@ -7,6 +7,7 @@ use divvy_client::TopicPartition;
 use tokio::time::Instant;
 
 use super::Engine;
+use super::position::unanswered;
 use crate::assignment::Assignment;
 use crate::error::{Error, Result};
 use crate::event::Event;
@@ -116,7 +117,8 @@ impl Engine {
             let tp = due.assignment.tp;
             match results.remove(&tp) {
                 Some(Err(error)) => failed.push((tp, error)),
-                Some(Ok(())) | None => {
+                None => failed.push((tp.clone(), unanswered(&tp, "offset store"))),
+                Some(Ok(())) => {
                     if let Some(held) = state.partitions.get_mut(&tp)
                         && held.epoch == due.epoch
                     {

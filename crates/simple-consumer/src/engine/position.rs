@@ -50,7 +50,7 @@ impl Engine {
         tps: &[TopicPartition],
         policy: OffsetReset,
     ) -> BTreeMap<TopicPartition, Result<Start>> {
-        let stored = match &self.store {
+        let mut stored = match &self.store {
             Some(store) => match store.fetch(tps).await {
                 Ok(stored) => stored,
                 Err(error) => tps
@@ -62,8 +62,9 @@ impl Engine {
         };
         let mut starts = BTreeMap::new();
         let mut missing = BTreeMap::new();
-        for (tp, stored) in stored {
-            match stored {
+        for tp in tps.iter().cloned() {
+            let stored = stored.remove(&tp);
+            match stored.unwrap_or_else(|| Err(unanswered(&tp, "offset store"))) {
                 Ok(Some(committed)) => {
                     let start = Start {
                         offset: committed.offset,
@@ -117,20 +118,22 @@ impl Engine {
         let mut open = wanted.clone();
         let mut backoff = retry_backoff();
         loop {
-            let found: PerPartition<Option<i64>> = self.backend.list_offsets(&open).await;
+            let mut found: PerPartition<Option<i64>> = self.backend.list_offsets(&open).await;
             let last = backoff.failures() >= self.config.offsets_max_retries;
-            for (tp, result) in found {
-                let result = match (result, open.get(&tp)) {
-                    (Ok(Some(offset)), _) => Ok(offset),
-                    (Ok(None), Some(OffsetSpec::Time(time))) => Err(Error::NoMessageSince {
+            for (tp, spec) in std::mem::take(&mut open) {
+                let result = match (found.remove(&tp), spec) {
+                    (Some(Ok(Some(offset))), _) => Ok(offset),
+                    (Some(Ok(None)), OffsetSpec::Time(time)) => Err(Error::NoMessageSince {
                         tp: tp.clone(),
-                        time: *time,
+                        time,
                     }),
-                    (Ok(None), _) => Err(Error::NotAssigned { tp: tp.clone() }),
-                    (Err(error), _) if error.is_retriable() && !last => continue,
-                    (Err(error), _) => Err(error.into()),
+                    (Some(Err(error)), _) if error.is_retriable() && !last => {
+                        open.insert(tp, spec);
+                        continue;
+                    }
+                    (Some(Err(error)), _) => Err(error.into()),
+                    (Some(Ok(None)) | None, _) => Err(unanswered(&tp, "log").into()),
                 };
-                open.remove(&tp);
                 results.insert(tp, result);
             }
             if open.is_empty() {
@@ -292,6 +295,14 @@ impl Engine {
         {
             held.committed = Some((offset, Instant::now()));
         }
+    }
+}
+
+/// What was asked about a partition was not answered, which is the fault of whoever was asked.
+pub(super) fn unanswered(tp: &TopicPartition, asked: &str) -> divvy_client::Error {
+    divvy_client::Error::Peer {
+        broker: format!("the partition's {asked}"),
+        why: format!("the answer leaves {tp} out"),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use divvy_simple_consumer::{Error, Event};
+use divvy_simple_consumer::{Error, Event, SeekTo};
 use tokio::time::timeout;
 
 use crate::common::*;
@@ -372,4 +372,30 @@ async fn without_a_group_nothing_is_stored() {
         assert!(matches!(error, Error::NoGroup), "{error}");
     }
     consumer.close().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_borrowed_message_is_acknowledged_through_its_acker() {
+    let setup = Setup::explicit(1);
+    setup.fill(0, 3);
+    let mut consumer = setup.started().await;
+    let mut ackers = Vec::new();
+    for _ in 0..3 {
+        let message = soon(consumer.recv()).await.unwrap();
+        ackers.push((message.acker(), message.offset()));
+    }
+    let [first, second, third] = &ackers[..] else {
+        panic!("{ackers:?}");
+    };
+    assert!(second.0.ack(second.1));
+    consumer.commit().await.unwrap();
+    assert_eq!(setup.stored(0).unwrap_or(0), 0, "the first is outstanding");
+    assert!(first.0.ack(first.1));
+    assert!(!first.0.ack(first.1), "an acknowledgement counts once");
+    consumer.commit().await.unwrap();
+    assert_eq!(setup.stored(0), Some(2));
+
+    let beginning = SeekTo::Beginning;
+    consumer.seek(&tp(0), beginning).await.unwrap();
+    assert!(!third.0.is_current() && !third.0.ack(third.1), "stale");
 }

@@ -129,3 +129,40 @@ async fn what_a_store_may_forget_is_stored_again() {
         assert_eq!(all(&mut events).len(), commits, "{age:?}");
     }
 }
+
+/// A store that answers nothing that it is asked.
+#[derive(Debug)]
+struct Mute;
+
+#[async_trait]
+impl OffsetStore for Mute {
+    async fn fetch(&self, _: &[TopicPartition]) -> Result<PerPartition<Option<CommittedOffset>>> {
+        Ok(PerPartition::new())
+    }
+
+    async fn commit(&self, _: &[(Assignment, i64)]) -> Result<PerPartition<()>> {
+        Ok(PerPartition::new())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_store_leaves_unanswered_is_neither_stored_nor_a_reset() {
+    let mut setup = Setup::new(1);
+    setup.fill(0, 1);
+    let consumer = |config| {
+        let store: Arc<dyn OffsetStore> = Arc::new(Mute);
+        over(Arc::new(setup.backend.clone()), Some(store), config)
+    };
+    let unknown = consumer(setup.config.clone()).start().await.unwrap_err();
+    assert!(unknown.to_string().contains("leaves t-0 out"), "{unknown}");
+
+    setup.config.start_offsets.insert(tp(0), 0);
+    let mut consumer = consumer(setup.config.clone());
+    consumer.start().await.unwrap();
+    assert_eq!(next(&mut consumer).await, (0, 0));
+    let unstored = consumer.commit().await.unwrap_err();
+    assert!(
+        unstored.to_string().contains("leaves t-0 out"),
+        "{unstored}"
+    );
+}
