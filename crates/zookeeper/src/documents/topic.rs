@@ -104,8 +104,9 @@ impl TopicAssignment {
     ) -> Result<Self, Malformed> {
         let count = brokers.len();
         if replication_factor == 0 || replication_factor > count {
+            let brokers = if count == 1 { "broker" } else { "brokers" };
             return Err(Malformed::new(format!(
-                "a replication factor of {replication_factor} is not possible with {count} brokers"
+                "a replication factor of {replication_factor} is not possible with {count} {brokers}"
             )));
         }
         if partitions.saturating_mul(replication_factor) > MAX_REPLICAS {
