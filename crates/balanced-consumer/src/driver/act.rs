@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use tokio::time::timeout;
 
 use super::registry::Registry;
-use super::{Answer, Driver, Starting};
+use super::{Answer, Driver, Starting, assignment};
 use crate::assignor::ConsumerThreadId;
 use crate::machine::{Action, Incarnation, SessionEvent, Token};
 
@@ -223,11 +223,7 @@ impl Driver {
         }
         let assignments: Vec<Assignment> = starts
             .into_iter()
-            .map(|(tp, token, thread)| Assignment {
-                tp,
-                token: token.0,
-                stream: usize::try_from(thread.thread).unwrap_or(usize::MAX),
-            })
+            .map(|(tp, token, thread)| assignment(tp, token, &thread))
             .collect();
         let listener = Arc::clone(&self.member.listener);
         let told = listener.on_partitions_assigned(&assignments);

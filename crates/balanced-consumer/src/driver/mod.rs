@@ -17,8 +17,9 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
 use self::registry::{Registry, partition_of};
+use crate::assignor::ConsumerThreadId;
 use crate::listener::RebalanceListener;
-use crate::machine::{Event, Incarnation, Membership, MembershipConfig, SessionEvent, Time};
+use crate::machine::{Event, Incarnation, Membership, MembershipConfig, SessionEvent, Time, Token};
 use crate::topic_filter::TopicFilter;
 
 /// What a member is, for as long as it lives.
@@ -227,5 +228,14 @@ impl Driver {
                 }
             }
         }
+    }
+}
+
+/// What a claim means to the engine.
+fn assignment(tp: TopicPartition, token: Token, thread: &ConsumerThreadId) -> Assignment {
+    Assignment {
+        tp,
+        token: token.0,
+        stream: usize::try_from(thread.thread).unwrap_or(usize::MAX),
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use divvy_protocol::TopicPartition;
 use divvy_simple_consumer::{Assignment, Event};
 
-use super::Driver;
+use super::{Driver, assignment};
 use crate::machine::GroupEvent;
 use crate::view::PoisonKind;
 
@@ -16,11 +16,8 @@ impl Driver {
             let owned = |tp: TopicPartition| {
                 let held = self.held.get(&tp).cloned();
                 let claimed = self.machine.owned().find(|(owned, ..)| **owned == tp);
-                let claimed = claimed.map(|(tp, thread, token)| Assignment {
-                    tp: tp.clone(),
-                    token: token.0,
-                    stream: usize::try_from(thread.thread).unwrap_or(usize::MAX),
-                });
+                let claimed =
+                    claimed.map(|(tp, thread, token)| assignment(tp.clone(), token, thread));
                 held.or(claimed).unwrap_or_else(|| Assignment::unfenced(tp))
             };
             tps.into_iter().map(owned).collect()

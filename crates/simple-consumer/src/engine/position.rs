@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use divvy_client::{Backoff, OffsetSpec, PerPartition, TopicPartition};
-use tokio::time::Instant;
 
 use super::{Engine, held};
 use crate::config::OffsetReset;
@@ -285,16 +284,6 @@ impl Engine {
     /// The end of the log as of the last batch.
     pub(crate) fn high_watermark(&self, tp: &TopicPartition) -> Result<Option<i64>> {
         Ok(held(&mut lock(&self.state), tp)?.high_watermark)
-    }
-
-    /// Records what is stored for a partition, by whoever stored it.
-    pub fn note_committed(&self, tp: &TopicPartition, epoch: Option<u64>, offset: i64) {
-        let mut state = lock(&self.state);
-        if let Ok(held) = held(&mut state, tp)
-            && epoch.is_none_or(|epoch| epoch == held.epoch)
-        {
-            held.committed = Some((offset, Instant::now()));
-        }
     }
 }
 
