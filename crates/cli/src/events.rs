@@ -84,6 +84,13 @@ fn fields(event: &Event) -> (&'static str, Value) {
             fields["reason"] = json!(reason);
             ("lost", fields)
         }
+        Event::Suspended { partitions } => ("suspended", assigned(partitions)),
+        Event::Resumed { partitions } => ("resumed", assigned(partitions)),
+        Event::Fenced { assignment, what } => {
+            let mut fields = assigned(std::slice::from_ref(assignment));
+            fields["what"] = json!(what);
+            ("fenced", fields)
+        }
         Event::Idle => ("idle", json!({})),
         Event::Waiting {
             tp,
@@ -156,6 +163,12 @@ fn sentence(event: &Event) -> Option<String> {
         Event::Assigned { partitions } => format!("now reading {}", names(partitions)),
         Event::Revoked { partitions } => format!("gave up {}", names(partitions)),
         Event::Lost { partitions, reason } => format!("lost {}: {reason}", names(partitions)),
+        Event::Suspended { partitions } => format!(
+            "suspended {}: ZooKeeper has not answered for too long to be sure of them",
+            names(partitions)
+        ),
+        Event::Resumed { partitions } => format!("reading {} again", names(partitions)),
+        Event::Fenced { assignment, what } => format!("{assignment}: {what}"),
         Event::Idle => "idle: other members own every partition; waiting to take over".to_owned(),
         Event::Waiting {
             tp,

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -46,6 +47,8 @@ pub(crate) struct Output {
     /// How many blocks were passed on, and how many of them the writer is done with.
     passed_on: AtomicU64,
     done: watch::Receiver<u64>,
+    /// How many lines were thrown away since this was asked for.
+    thrown_away: Arc<AtomicU64>,
     state: watch::Receiver<Writing>,
     format: Format,
 }
@@ -56,11 +59,12 @@ impl Output {
         let (blocks, queue) = mpsc::channel(BLOCKS);
         let (state, seen) = watch::channel(Writing::Open);
         let (doing, done) = watch::channel(0);
+        let thrown_away = Arc::new(AtomicU64::new(0));
         thread::Builder::new()
             .name("divvy-stdout".to_owned())
             .spawn({
-                let state = state.clone();
-                move || write_blocks(queue, &doing, &state)
+                let (state, thrown_away) = (state.clone(), Arc::clone(&thrown_away));
+                move || write_blocks(queue, &doing, &thrown_away, &state)
             })?;
         thread::Builder::new()
             .name("divvy-stdout-end".to_owned())
@@ -68,6 +72,7 @@ impl Output {
         Ok(Self {
             blocks,
             passed_on: AtomicU64::new(0),
+            thrown_away,
             done,
             state: seen,
             format,
@@ -112,6 +117,11 @@ impl Output {
         let _ = self.done.clone().wait_for(|done| *done >= passed_on).await;
     }
 
+    /// How many lines that were passed on have been thrown away since the last call.
+    pub(crate) fn take_thrown_away(&self) -> u64 {
+        self.thrown_away.swap(0, Ordering::Relaxed)
+    }
+
     /// Waits until writing has ended, because nobody reads or by a failure.
     pub(crate) async fn ended(&self) -> Writing {
         let mut state = self.state.clone();
@@ -148,27 +158,32 @@ fn watch_reader(state: &watch::Sender<Writing>) {
 fn write_blocks(
     mut queue: mpsc::Receiver<Block>,
     done: &watch::Sender<u64>,
+    thrown_away: &AtomicU64,
     state: &watch::Sender<Writing>,
 ) {
     while let Some(block) = queue.blocking_recv() {
-        if let Err(error) = write_block(&block) {
-            let ended = match error.kind() {
-                io::ErrorKind::BrokenPipe => Writing::Closed,
-                _ => Writing::Failed(error.to_string()),
-            };
-            state.send_replace(ended);
-            return;
-        }
+        match write_block(&block) {
+            Ok(thrown) => thrown_away.fetch_add(thrown as u64, Ordering::Relaxed),
+            Err(error) => {
+                let ended = match error.kind() {
+                    io::ErrorKind::BrokenPipe => Writing::Closed,
+                    _ => Writing::Failed(error.to_string()),
+                };
+                state.send_replace(ended);
+                return;
+            }
+        };
         done.send_modify(|done| *done += 1);
     }
 }
 
-/// Writes whole lines in small pieces, and acknowledges them as they are written. Lines whose partition is in other hands by then
-/// are thrown away.
-fn write_block(block: &Block) -> io::Result<()> {
+/// Writes whole lines in small pieces, and acknowledges them as they are written. Once the partition is not known to be this
+/// member's alone the others are thrown away; they come again if it turns out to be. Gives how many those are.
+fn write_block(block: &Block) -> io::Result<usize> {
     let mut written = 0;
     let mut lines = block.lines.iter().copied().peekable();
     while let Some((mut end, mut offset)) = lines.next() {
+        let (first, before) = (offset, lines.len() + 1);
         while let Some((next_end, next_offset)) =
             lines.next_if(|(next_end, _)| next_end - written <= PIECE)
         {
@@ -176,12 +191,13 @@ fn write_block(block: &Block) -> io::Result<()> {
         }
         let text = block.bytes.get(written..end).unwrap_or_default();
         if !write_lines(text, &block.acker)? {
-            return Ok(());
+            block.acker.give_up(first);
+            return Ok(before);
         }
         block.acker.ack_through(offset);
         written = end;
     }
-    Ok(())
+    Ok(0)
 }
 
 /// Gives `false` where the lines are not wanted any more; a line that was begun is ended all the same.
@@ -189,7 +205,7 @@ fn write_lines(mut text: &[u8], acker: &Acker) -> io::Result<bool> {
     let stdout = io::stdout();
     let mut begun = false;
     while !text.is_empty() {
-        if !begun && !acker.is_current() {
+        if !begun && !acker.is_fresh() {
             return Ok(false);
         }
         let mut fds = [PollFd::new(&stdout, PollFlags::OUT)];

@@ -126,7 +126,16 @@ impl Pump {
         consumer: &mut Consumer<C>,
         output: &Output,
     ) -> Result<()> {
-        while self.left > 0 {
+        loop {
+            if self.left == 0 {
+                output.written().await;
+            }
+            let thrown_away = output.take_thrown_away();
+            self.left += thrown_away;
+            self.printed -= thrown_away;
+            if self.left == 0 {
+                break;
+            }
             let waits = self.exit_at_end || self.until.is_some();
             let idle = if waits { IDLE } else { Duration::MAX };
             match timeout(idle, consumer.next_batch()).await {

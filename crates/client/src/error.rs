@@ -82,6 +82,22 @@ pub enum Error {
         /// What does not fit.
         why: String,
     },
+    /// An offset was not stored, because it is not known at the moment whether the partition is still this consumer's.
+    #[error(
+        "the offset of {tp} is not stored while the consumer cannot be sure of the partition; it will be when ZooKeeper answers again"
+    )]
+    Withheld {
+        /// The partition.
+        tp: TopicPartition,
+    },
+    /// An offset was not stored, because the partition is another member's by now.
+    #[error("the offset of {tp} is not stored: the partition is another member's by now ({why})")]
+    Fenced {
+        /// The partition.
+        tp: TopicPartition,
+        /// What was found.
+        why: String,
+    },
     /// A topic does not exist.
     #[error("topic `{topic}` does not exist; create it first, or check its name")]
     UnknownTopic {
@@ -140,7 +156,8 @@ impl Error {
             | Self::Connect { .. }
             | Self::Disconnected { .. }
             | Self::Timeout { .. }
-            | Self::NoLeader { .. } => true,
+            | Self::NoLeader { .. }
+            | Self::Withheld { .. } => true,
             Self::Broker { code, .. } => code.is_retriable(),
             Self::ZooKeeper(error) => error.is_retriable(),
             _ => false,

@@ -45,10 +45,10 @@ pub use divvy_protocol::compression::Compression;
 pub use divvy_protocol::records::{Header, Record};
 pub use divvy_protocol::{BrokerVersion, ErrorCode, TopicPartition};
 pub use divvy_simple_consumer::{
-    AckMode, Acker, Assignment, Batch, BatchRecords, Consumer, ConsumerConfig, Coordination,
-    DualOffsets, Engine, Error, Event, Events, Handle, KafkaOffsets, MemoryOffsets, Message,
-    OffsetReset, OffsetStorage, OffsetStore, OwnedMessage, ResetReason, Result, SeekTo,
-    SimpleConsumer, SimpleConsumerConfig, ZooKeeperOffsets,
+    AckMode, Acker, AlwaysOpen, Assignment, Batch, BatchRecords, Consumer, ConsumerConfig,
+    Coordination, DualOffsets, Engine, Error, Event, Events, Gate, Handle, KafkaOffsets,
+    MemoryOffsets, Message, OffsetReset, OffsetStorage, OffsetStore, OwnedMessage, ResetReason,
+    Result, SeekTo, SimpleConsumer, SimpleConsumerConfig, ZooKeeperOffsets,
 };
 pub use divvy_zookeeper::{
     Acl, Auth, Config as ZooKeeperConfig, Error as ZooKeeperError, ZooKeeper,

@@ -40,7 +40,19 @@ impl<'a> Batch<'a> {
 
     /// What acknowledges its messages, for as long as that takes.
     pub fn acker(&self) -> Acker {
-        Acker::new(self.engine, &self.open.tp, self.open.epoch)
+        Acker::new(self.engine, &self.open.tp, self.open.epoch, self.open.token)
+    }
+
+    /// The fencing token of the claim under which it is handed out, as [`Assignment::token`](crate::Assignment::token): a sink
+    /// that refuses smaller ones than it has seen is safe from members that do not know yet that they lost the partition.
+    pub fn token(&self) -> i64 {
+        self.open.token
+    }
+
+    /// Whether the partition is this consumer's alone at this moment. Records of a batch in hand are not checked one by one;
+    /// whoever works on it for long asks this before each side effect.
+    pub fn is_current(&self) -> bool {
+        self.engine.is_valid(&self.open.tp, self.open.epoch)
     }
 
     /// How many records were not yielded yet.
@@ -84,7 +96,7 @@ impl<'a> Batch<'a> {
         Some(OwnedMessage::new(
             self.engine,
             &open.tp,
-            open.epoch,
+            (open.epoch, open.token),
             &record,
             buffer,
         ))

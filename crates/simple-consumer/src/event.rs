@@ -24,6 +24,24 @@ pub enum Event {
         /// What happened.
         reason: String,
     },
+    /// Nothing of these partitions is handed out or committed for the time being: it is not known whether they are still this
+    /// consumer's alone. Resumed or lost comes next.
+    Suspended {
+        /// The partitions, in order.
+        partitions: Vec<Assignment>,
+    },
+    /// These partitions were suspended and are this consumer's still, under the same token: their messages go on.
+    Resumed {
+        /// The partitions, in order.
+        partitions: Vec<Assignment>,
+    },
+    /// An offset was not stored, or was stored over somebody else's, because somebody who does not own the partition wrote it.
+    Fenced {
+        /// The partition, with the claim under which the offset was to be stored.
+        assignment: Assignment,
+        /// What was found and done.
+        what: String,
+    },
     /// This member has no partition, as a rule because the group has more streams than partitions. It takes over when others
     /// leave.
     Idle,

@@ -35,6 +35,7 @@ mod coordination;
 mod engine;
 mod error;
 mod event;
+mod gate;
 mod handle;
 mod message;
 mod offsets;
@@ -52,6 +53,7 @@ pub use coordination::Coordination;
 pub use engine::{Engine, SeekTo, Start};
 pub use error::{Error, Result};
 pub use event::{Event, Events, ResetReason};
+pub use gate::{AlwaysOpen, Gate};
 pub use handle::Handle;
 pub use message::{Message, OwnedMessage};
 pub use offsets::{

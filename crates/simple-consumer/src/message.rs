@@ -69,7 +69,17 @@ impl<'a> Message<'a> {
 
     /// What acknowledges it, for as long as that takes.
     pub fn acker(&self) -> Acker {
-        Acker::new(self.engine, &self.open.tp, self.open.epoch)
+        Acker::new(self.engine, &self.open.tp, self.open.epoch, self.open.token)
+    }
+
+    /// The fencing token of the claim under which it is handed out, as [`Assignment::token`](crate::Assignment::token).
+    pub fn token(&self) -> i64 {
+        self.open.token
+    }
+
+    /// Whether its partition is this consumer's alone at this moment.
+    pub fn is_current(&self) -> bool {
+        self.engine.is_valid(&self.open.tp, self.open.epoch)
     }
 
     /// Makes it outlive the next call. It shares the fetch buffer and is finished by [`OwnedMessage::ack`] alone: until then no
@@ -78,7 +88,7 @@ impl<'a> Message<'a> {
         OwnedMessage::new(
             self.engine,
             &self.open.tp,
-            self.open.epoch,
+            (self.open.epoch, self.open.token),
             &self.record,
             self.buffer,
         )
@@ -90,6 +100,7 @@ impl<'a> Message<'a> {
 pub struct OwnedMessage {
     engine: Arc<Engine>,
     epoch: u64,
+    token: i64,
     /// Its partition.
     pub tp: TopicPartition,
     /// Its offset.
@@ -109,7 +120,7 @@ impl OwnedMessage {
     pub(crate) fn new(
         engine: &Arc<Engine>,
         tp: &TopicPartition,
-        epoch: u64,
+        (epoch, token): (u64, i64),
         record: &Record<'_>,
         buffer: &Bytes,
     ) -> Self {
@@ -118,6 +129,7 @@ impl OwnedMessage {
         Self {
             engine: Arc::clone(engine),
             epoch,
+            token,
             tp: tp.clone(),
             offset: record.offset,
             timestamp: record.timestamp,
@@ -137,6 +149,16 @@ impl OwnedMessage {
     /// was sought elsewhere.
     pub fn ack(&self) -> bool {
         self.engine.ack(&self.tp, self.epoch, self.offset)
+    }
+
+    /// The fencing token of the claim under which it was handed out, as [`Assignment::token`](crate::Assignment::token).
+    pub fn token(&self) -> i64 {
+        self.token
+    }
+
+    /// As [`Acker::is_current`].
+    pub fn is_current(&self) -> bool {
+        self.engine.is_valid(&self.tp, self.epoch)
     }
 
     /// Finishes this message and all before it in its partition.

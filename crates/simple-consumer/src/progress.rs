@@ -66,6 +66,15 @@ impl Progress {
         true
     }
 
+    /// Forgets what was handed out from this offset on.
+    pub(crate) fn rewind(&mut self, offset: i64) {
+        let _ = self.outstanding.split_off(&offset);
+        if let Some((_, end)) = self.outstanding.iter_mut().next_back() {
+            *end = (*end).min(offset);
+        }
+        self.horizon = self.horizon.min(offset);
+    }
+
     /// Finishes everything below an offset.
     pub(crate) fn ack_below(&mut self, next_offset: i64) {
         while let Some(first) = self.outstanding.first_entry() {
@@ -118,6 +127,20 @@ mod tests {
         progress.ack_below(100);
         assert_eq!(progress.finished(), 7);
         assert!(progress.is_settled());
+    }
+
+    #[test]
+    fn what_is_given_up_is_not_finished() {
+        let mut progress = Progress::new(0);
+        for offset in 0..8 {
+            progress.detach(offset);
+            progress.advance(offset + 1);
+        }
+        progress.ack_below(3);
+        progress.rewind(5);
+        assert_eq!(progress.finished(), 3);
+        progress.ack_below(100);
+        assert_eq!(progress.finished(), 5, "nothing behind was handed out");
     }
 
     #[test]

@@ -49,6 +49,7 @@ struct Decoding {
 pub(crate) struct Open {
     pub(crate) tp: TopicPartition,
     pub(crate) epoch: u64,
+    pub(crate) token: i64,
     pub(crate) records: Records,
     pub(crate) place: Place,
     pub(crate) high_watermark: i64,
@@ -362,6 +363,9 @@ impl Receiver {
         if !self.engine.is_current(self.id, &tp, epoch) {
             return;
         }
+        let Some(token) = self.engine.token(&tp, epoch) else {
+            return;
+        };
         let error = decoded
             .error
             .and_then(|error| self.engine.damaged(&tp, epoch, decoded.next_offset, &error));
@@ -372,6 +376,7 @@ impl Receiver {
         let open = Open {
             tp: tp.clone(),
             epoch,
+            token,
             place: Place {
                 cursor: Cursor::default(),
                 left: decoded.records.len(),
@@ -391,6 +396,7 @@ impl Receiver {
             let open = Open {
                 tp: tp.clone(),
                 epoch,
+                token: 0,
                 place: Place {
                     cursor: Cursor::default(),
                     left: 0,

@@ -10,9 +10,10 @@ use crate::assignment::Assignment;
 use crate::config::{ConsumerConfig, OffsetReset};
 use crate::consumer::Consumer;
 use crate::coordination::Coordination;
-use crate::engine::Engine;
+use crate::engine::{Engine, Start};
 use crate::error::{Error, Result};
 use crate::event::Event;
+use crate::gate::AlwaysOpen;
 
 /// A consumer that owns every partition of its topics, or those that it is given, whoever else reads them.
 pub type SimpleConsumer = Consumer<Everything>;
@@ -163,22 +164,24 @@ async fn take(
     let mut starts = Vec::new();
     if !looked_up.is_empty() {
         for (tp, start) in engine.starts(&looked_up, policy).await {
-            let start = start?;
-            starts.push((tp, start.offset, start.committed));
+            starts.push((tp, start?));
         }
     }
     let given = given.into_iter().filter_map(|tp| {
-        let offset = *config.start_offsets.get(&tp)?;
-        Some((tp, offset, None))
+        let start = Start {
+            offset: *config.start_offsets.get(&tp)?,
+            committed: None,
+        };
+        Some((tp, start))
     });
     starts.extend(given);
     let partitions: Vec<Assignment> = starts
         .iter()
-        .map(|(tp, ..)| Assignment::unfenced(tp.clone()))
+        .map(|(tp, _)| Assignment::unfenced(tp.clone()))
         .collect();
     engine.emit(Event::Assigned { partitions });
-    for (tp, start, committed) in starts {
-        engine.assign(Assignment::unfenced(tp), start, committed);
+    for (tp, start) in starts {
+        engine.assign(Assignment::unfenced(tp), start, Arc::new(AlwaysOpen));
     }
     Ok(())
 }

@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use divvy_protocol::TopicPartition;
-use divvy_simple_consumer::{Assignment, Engine, Event as ConsumerEvent, OffsetReset};
+use divvy_simple_consumer::{
+    AlwaysOpen, Assignment, Engine, Event as ConsumerEvent, OffsetReset, Start,
+};
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use tokio::time::timeout;
 
 use super::registry::Registry;
-use super::{Answer, Driver, Starting, assignment};
+use super::{Answer, Driver, assignment};
 use crate::assignor::ConsumerThreadId;
 use crate::machine::{Action, Incarnation, SessionEvent, Token};
 
@@ -233,8 +235,7 @@ impl Driver {
             let tp = assignment.tp.clone();
             if let Some(start) = self.starting.remove(&tp) {
                 self.held.insert(tp, assignment.clone());
-                self.engine
-                    .assign(assignment, start.offset, start.committed);
+                self.engine.assign(assignment, start, Arc::new(AlwaysOpen));
             }
         }
     }
@@ -303,7 +304,7 @@ async fn position(
     tp: &TopicPartition,
     token: Token,
     policy: OffsetReset,
-) -> Result<Starting, String> {
+) -> Result<Start, String> {
     // Makes sure that the partition's topic is known, which may be younger than what is known of the cluster.
     let known = engine.backend().partitions(&tp.topic).await;
     known.map_err(|error| error.to_string())?;
@@ -326,7 +327,7 @@ async fn position(
         stored.map_err(|error| format!("its start offset cannot be stored: {error}"))?;
         committed = Some(start.offset);
     }
-    Ok(Starting {
+    Ok(Start {
         offset: start.offset,
         committed,
     })

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use divvy_protocol::TopicPartition;
-use divvy_simple_consumer::{Assignment, Engine};
+use divvy_simple_consumer::{Assignment, Engine, Start};
 use divvy_zookeeper::{Change, Changes, Session, ZooKeeper, paths};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -47,14 +47,7 @@ struct Answer {
     /// The session that was opened, if that was the task.
     session: Option<Session>,
     /// Where a partition will start, if that was the task.
-    start: Option<(TopicPartition, Starting)>,
-}
-
-/// Where a claimed partition starts.
-#[derive(Clone, Copy)]
-struct Starting {
-    offset: i64,
-    committed: Option<i64>,
+    start: Option<(TopicPartition, Start)>,
 }
 
 pub(crate) struct Driver {
@@ -65,7 +58,7 @@ pub(crate) struct Driver {
     registry: Option<Arc<Registry>>,
     changes: Option<Changes>,
     tasks: FuturesUnordered<BoxFuture<'static, Answer>>,
-    starting: BTreeMap<TopicPartition, Starting>,
+    starting: BTreeMap<TopicPartition, Start>,
     held: BTreeMap<TopicPartition, Assignment>,
     /// Whether the engine holds all that is this member's, and nothing else.
     settled: watch::Sender<bool>,

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use divvy_client::TopicPartition;
+use divvy_client::{Error as ClientError, TopicPartition};
 use tokio::time::Instant;
 
-use super::Engine;
 use super::position::unanswered;
+use super::{Engine, Held};
 use crate::assignment::Assignment;
 use crate::error::{Error, Result};
 use crate::event::Event;
@@ -16,8 +16,15 @@ use crate::sync::lock;
 
 struct Due {
     assignment: Assignment,
-    epoch: u64,
+    /// The position that it continues.
+    since: u64,
     offset: i64,
+}
+
+impl Held {
+    fn may_commit(&self) -> bool {
+        !self.suspended && self.gate.is_open()
+    }
 }
 
 impl Engine {
@@ -29,7 +36,18 @@ impl Engine {
     pub async fn commit_finished(&self, only: Option<&[TopicPartition]>) -> Result<()> {
         let store = self.store.as_ref().ok_or(Error::NoGroup)?;
         let _one_at_a_time = self.committing.lock().await;
-        let due = self.due(store.as_ref(), only);
+        let due = self.due(store.as_ref(), |tp, _| {
+            only.is_none_or(|only| only.contains(tp))
+        });
+        self.write(store.as_ref(), due).await
+    }
+
+    /// As [`Engine::commit_finished`], of all partitions that may be committed now: the others are committed when they are
+    /// resumed.
+    async fn commit_open(&self) -> Result<()> {
+        let store = self.store.as_ref().ok_or(Error::NoGroup)?;
+        let _one_at_a_time = self.committing.lock().await;
+        let due = self.due(store.as_ref(), |_, held| held.may_commit());
         self.write(store.as_ref(), due).await
     }
 
@@ -44,7 +62,7 @@ impl Engine {
                 let held = held.ok_or_else(|| Error::NotAssigned { tp: tp.clone() })?;
                 Ok(Due {
                     assignment: held.assignment.clone(),
-                    epoch: held.epoch,
+                    since: held.since,
                     offset: *offset,
                 })
             });
@@ -66,7 +84,7 @@ impl Engine {
                 let Some(engine) = engine.upgrade().filter(|engine| !engine.is_closed()) else {
                     return;
                 };
-                if let Err(error) = engine.commit_finished(None).await {
+                if let Err(error) = engine.commit_open().await {
                     let message = error.to_string();
                     engine.emit(Event::Error { message });
                 }
@@ -74,10 +92,14 @@ impl Engine {
         }))
     }
 
-    fn due(&self, store: &dyn OffsetStore, only: Option<&[TopicPartition]>) -> Vec<Due> {
+    fn due(
+        &self,
+        store: &dyn OffsetStore,
+        wanted: impl Fn(&TopicPartition, &Held) -> bool,
+    ) -> Vec<Due> {
         let state = lock(&self.state);
         let held = state.partitions.iter();
-        held.filter(|(tp, _)| only.is_none_or(|only| only.contains(tp)))
+        held.filter(|(tp, held)| wanted(tp, held))
             .filter_map(|(_, held)| {
                 let offset = held.progress.finished();
                 let stored = held.committed.is_some_and(|(committed, since)| {
@@ -88,16 +110,36 @@ impl Engine {
                 });
                 (!stored).then(|| Due {
                     assignment: held.assignment.clone(),
-                    epoch: held.epoch,
+                    since: held.since,
                     offset,
                 })
             })
             .collect()
     }
 
-    async fn write(&self, store: &dyn OffsetStore, due: Vec<Due>) -> Result<()> {
+    /// Takes those out of what is due that must not be stored now.
+    fn withhold(&self, due: &mut Vec<Due>) -> Vec<(TopicPartition, ClientError)> {
+        let state = lock(&self.state);
+        let mut withheld = Vec::new();
+        due.retain(|due| {
+            let tp = &due.assignment.tp;
+            let open = state.partitions.get(tp).is_none_or(Held::may_commit);
+            if !open {
+                withheld.push((tp.clone(), ClientError::Withheld { tp: tp.clone() }));
+            }
+            open
+        });
+        withheld
+    }
+
+    async fn write(&self, store: &dyn OffsetStore, mut due: Vec<Due>) -> Result<()> {
+        let mut failed = self.withhold(&mut due);
         if due.is_empty() {
-            return Ok(());
+            return if failed.is_empty() {
+                Ok(())
+            } else {
+                Err(Error::Commit { failed })
+            };
         }
         let offsets: Vec<(Assignment, i64)> = due
             .iter()
@@ -110,7 +152,7 @@ impl Engine {
                 .map(|(assignment, _)| (assignment.tp.clone(), Err(error.clone())))
                 .collect(),
         };
-        let (mut done, mut failed) = (Vec::new(), Vec::new());
+        let mut done = Vec::new();
         let now = Instant::now();
         let mut state = lock(&self.state);
         for due in due {
@@ -120,7 +162,7 @@ impl Engine {
                 None => failed.push((tp.clone(), unanswered(&tp, "offset store"))),
                 Some(Ok(())) => {
                     if let Some(held) = state.partitions.get_mut(&tp)
-                        && held.epoch == due.epoch
+                        && held.since == due.since
                     {
                         held.committed = Some((due.offset, now));
                     }

@@ -3,7 +3,7 @@
 use divvy_client::{Chunk, FetchError, TopicPartition};
 use divvy_protocol::records::RecordsError;
 
-use super::Engine;
+use super::{Engine, Held};
 use crate::config::AckMode;
 use crate::event::Event;
 use crate::sync::lock;
@@ -32,7 +32,7 @@ impl Engine {
             state
                 .partitions
                 .get(tp)
-                .is_some_and(|held| held.receiver == receiver && !held.paused && !held.stopping)
+                .is_some_and(|held| held.receiver == receiver && !held.paused && held.is_open())
                 && wanted(tp)
         })?;
         let epoch = state.partitions.get(&tp)?.epoch;
@@ -46,11 +46,24 @@ impl Engine {
         lock(&self.state).closed
     }
 
-    /// Whether a partition is still held as it was, be it stopping.
-    pub(crate) fn is_held(&self, tp: &TopicPartition, epoch: u64) -> bool {
-        let state = lock(&self.state);
-        let held = state.partitions.get(tp);
-        held.is_some_and(|held| held.epoch == epoch)
+    /// Whether what was handed out under this hold is this consumer's alone at this moment.
+    pub(crate) fn is_valid(&self, tp: &TopicPartition, epoch: u64) -> bool {
+        let mut state = lock(&self.state);
+        let held = state.held_since(tp, epoch);
+        held.is_some_and(|held| !held.suspended && held.gate.is_open())
+    }
+
+    /// Whether nothing has come between since this hold began: neither its end nor a suspension.
+    pub(crate) fn is_fresh(&self, tp: &TopicPartition, epoch: u64) -> bool {
+        let mut state = lock(&self.state);
+        let held = state.held_as(tp, epoch);
+        held.is_some_and(|held| !held.suspended && held.gate.is_open())
+    }
+
+    /// The fencing token under which a partition is held.
+    pub(crate) fn token(&self, tp: &TopicPartition, epoch: u64) -> Option<i64> {
+        let mut state = lock(&self.state);
+        Some(state.held_as(tp, epoch)?.assignment.token)
     }
 
     /// Whether a hold has ended for good, so that what was taken under it is worth nothing.
@@ -63,7 +76,7 @@ impl Engine {
     /// Whether a receiver may still hand out what it took of a partition under this hold.
     pub(crate) fn is_current(&self, receiver: usize, tp: &TopicPartition, epoch: u64) -> bool {
         let mut state = lock(&self.state);
-        let held = state.held_since(tp, epoch);
+        let held = state.held_as(tp, epoch);
         held.is_some_and(|held| held.receiver == receiver && !held.stopping)
     }
 
@@ -76,13 +89,13 @@ impl Engine {
         high_watermark: i64,
     ) -> bool {
         let mut state = lock(&self.state);
-        let Some(held) = state.held_since(tp, epoch) else {
+        let Some(held) = state.held_as(tp, epoch) else {
             return false;
         };
-        if held.receiver != receiver || held.paused || held.stopping {
+        if held.receiver != receiver || held.paused || !held.is_open() {
             return false;
         }
-        held.in_hand = true;
+        held.in_hand = Some(epoch);
         held.high_watermark = Some(high_watermark);
         true
     }
@@ -91,9 +104,9 @@ impl Engine {
     pub(crate) fn give_back(&self, tp: &TopicPartition, epoch: u64, next_offset: i64) {
         let mut state = lock(&self.state);
         if let Some(held) = state.held_since(tp, epoch) {
-            held.in_hand = false;
             held.position = held.position.max(next_offset);
             held.progress.advance(next_offset);
+            self.taken_back(tp, held);
         }
         drop(state);
         self.settled.notify_waiters();
@@ -103,7 +116,7 @@ impl Engine {
     pub(crate) fn abandon(&self, tp: &TopicPartition, epoch: u64) {
         let mut state = lock(&self.state);
         if let Some(held) = state.held_since(tp, epoch) {
-            held.in_hand = false;
+            self.taken_back(tp, held);
         }
         drop(state);
         self.settled.notify_waiters();
@@ -113,7 +126,7 @@ impl Engine {
     pub(crate) fn refetch(&self, tp: &TopicPartition, epoch: u64, offset: i64) {
         let state = lock(&self.state);
         let held = state.partitions.get(tp).filter(|held| held.epoch == epoch);
-        if held.is_some_and(|held| !held.stopping) {
+        if held.is_some_and(Held::is_fetched) {
             self.backend.start(tp, offset);
         }
     }
@@ -121,9 +134,9 @@ impl Engine {
     /// A receiver is gone with what it took of a partition: that is fetched again, from the first message that was not given back.
     pub(crate) fn put_back(&self, receiver: usize, tp: &TopicPartition, epoch: u64) {
         let mut state = lock(&self.state);
-        if let Some(held) = state.held_since(tp, epoch)
+        if let Some(held) = state.held_as(tp, epoch)
             && held.receiver == receiver
-            && !held.stopping
+            && held.is_fetched()
         {
             self.backend.start(tp, held.position);
         }
@@ -175,7 +188,7 @@ impl Engine {
         error: &RecordsError,
     ) -> Option<FetchError> {
         let mut state = lock(&self.state);
-        let held = state.held_since(tp, epoch)?;
+        let held = state.held_as(tp, epoch)?;
         let attempts = match held.corrupt {
             Some((seen, attempts)) if seen == offset => attempts + 1,
             _ => 1,

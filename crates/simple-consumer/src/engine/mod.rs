@@ -5,6 +5,7 @@
 
 mod commit;
 mod hand;
+mod pause;
 mod position;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +25,7 @@ use crate::assignment::Assignment;
 use crate::config::ConsumerConfig;
 use crate::error::{Error, Result};
 use crate::event::{Event, Events};
+use crate::gate::Gate;
 use crate::offsets::OffsetStore;
 use crate::progress::Progress;
 use crate::sync::lock;
@@ -56,8 +58,11 @@ struct State {
 #[derive(Debug)]
 struct Held {
     assignment: Assignment,
-    /// Which hold of which position this is: what was handed out under another one is stale.
+    gate: Arc<dyn Gate>,
+    /// Which hold of which position this is: what was fetched under another one is not handed out.
     epoch: u64,
+    /// The first hold since the partition was assigned or sought elsewhere: what was handed out since then can be finished.
+    since: u64,
     /// The offset of the next message to hand out.
     position: i64,
     progress: Progress,
@@ -65,10 +70,12 @@ struct Held {
     committed: Option<(i64, Instant)>,
     high_watermark: Option<i64>,
     paused: bool,
+    /// Nothing is handed out until it is resumed, and nothing is fetched.
+    suspended: bool,
     /// Nothing more is handed out.
     stopping: bool,
-    /// Messages that are in the application's hands and will be given back.
-    in_hand: bool,
+    /// Messages are in the application's hands, under this hold, and will be given back.
+    in_hand: Option<u64>,
     /// The receiver that hands it out.
     receiver: usize,
     /// How often the entry at this offset came damaged.
@@ -77,10 +84,34 @@ struct Held {
 
 impl State {
     /// A partition, if it is held as it was under this epoch.
-    fn held_since(&mut self, tp: &TopicPartition, epoch: u64) -> Option<&mut Held> {
+    fn held_as(&mut self, tp: &TopicPartition, epoch: u64) -> Option<&mut Held> {
         self.partitions
             .get_mut(tp)
             .filter(|held| held.epoch == epoch)
+    }
+
+    /// A partition, if what was handed out under this epoch can still be finished.
+    fn held_since(&mut self, tp: &TopicPartition, epoch: u64) -> Option<&mut Held> {
+        self.partitions
+            .get_mut(tp)
+            .filter(|held| held.since <= epoch)
+    }
+
+    fn next_epoch(&mut self) -> u64 {
+        self.epochs += 1;
+        self.epochs
+    }
+}
+
+impl Held {
+    /// Whether its messages may be handed out now.
+    fn is_open(&self) -> bool {
+        !self.suspended && !self.stopping && self.gate.is_open()
+    }
+
+    /// Whether it is fetched.
+    fn is_fetched(&self) -> bool {
+        !self.suspended && !self.stopping
     }
 }
 
@@ -163,15 +194,13 @@ impl Engine {
         &self.runtime
     }
 
-    /// Takes a partition into hand: it is fetched and handed out from `start` on.
-    ///
-    /// `committed` is what is stored for it, so that the same offset is not stored again.
-    pub fn assign(&self, assignment: Assignment, start: i64, committed: Option<i64>) {
+    /// Takes a partition into hand: it is fetched and handed out from `start` on, for as long as `gate` is open.
+    pub fn assign(&self, assignment: Assignment, start: Start, gate: Arc<dyn Gate>) {
         let mut state = lock(&self.state);
         if state.closed {
             return;
         }
-        state.epochs += 1;
+        let epoch = state.next_epoch();
         let tp = assignment.tp.clone();
         let held = Held {
             receiver: if self.config.separate_streams {
@@ -180,19 +209,22 @@ impl Engine {
                 0
             },
             assignment,
-            epoch: state.epochs,
-            position: start,
-            progress: Progress::new(start),
-            committed: committed.map(|offset| (offset, Instant::now())),
+            gate,
+            epoch,
+            since: epoch,
+            position: start.offset,
+            progress: Progress::new(start.offset),
+            committed: start.committed.map(|offset| (offset, Instant::now())),
             high_watermark: None,
             paused: false,
+            suspended: false,
             stopping: false,
-            in_hand: false,
+            in_hand: None,
             corrupt: None,
         };
         state.partitions.insert(tp.clone(), held);
         // Within the lock, so that starting and stopping one partition cannot change places.
-        self.backend.start(&tp, start);
+        self.backend.start(&tp, start.offset);
     }
 
     /// Stops handing out a partition, and waits until the application has finished what it has in hand, or the drain timeout has
@@ -218,7 +250,7 @@ impl Engine {
             let busy = lock(&self.state)
                 .partitions
                 .get(tp)
-                .is_some_and(|held| held.in_hand || !held.progress.is_settled());
+                .is_some_and(|held| held.in_hand.is_some() || !held.progress.is_settled());
             if !busy {
                 return true;
             }
@@ -237,6 +269,11 @@ impl Engine {
         drop(state);
         self.settled.notify_waiters();
         // Receivers that wait for this partition look again.
+        self.wake();
+    }
+
+    /// Makes receivers look again whether there is something that they may hand out.
+    pub fn wake(&self) {
         self.backend.prefetch().ready().notify_waiters();
     }
 
@@ -257,7 +294,7 @@ impl Engine {
             held(&mut state, tp)?.paused = paused;
         }
         drop(state);
-        self.backend.prefetch().ready().notify_waiters();
+        self.wake();
         Ok(())
     }
 
@@ -276,7 +313,7 @@ impl Engine {
         let receiver = (1 << 16) + state.receivers;
         let held = held(&mut state, tp)?;
         held.receiver = receiver;
-        if !held.stopping {
+        if held.is_fetched() {
             self.backend.start(tp, held.position);
         }
         Ok(receiver)
@@ -309,7 +346,7 @@ impl Engine {
         }
         self.settled.notify_waiters();
         self.backend.close().await;
-        self.backend.prefetch().ready().notify_waiters();
+        self.wake();
     }
 
     /// Reports an event.

@@ -180,8 +180,7 @@ impl Engine {
     /// Goes on at another offset, unless the partition was moved by somebody else since `epoch`.
     fn move_to(&self, tp: &TopicPartition, epoch: Option<u64>, offset: i64) -> bool {
         let mut state = lock(&self.state);
-        state.epochs += 1;
-        let next_epoch = state.epochs;
+        let next_epoch = state.next_epoch();
         let Some(held) = state.partitions.get_mut(tp) else {
             return false;
         };
@@ -189,11 +188,14 @@ impl Engine {
             return false;
         }
         held.epoch = next_epoch;
+        held.since = next_epoch;
         held.position = offset;
         held.progress = Progress::new(offset);
-        held.in_hand = false;
+        held.in_hand = None;
         held.corrupt = None;
-        self.backend.start(tp, offset);
+        if held.is_fetched() {
+            self.backend.start(tp, offset);
+        }
         drop(state);
         self.settled.notify_waiters();
         true

@@ -15,7 +15,7 @@ use divvy_protocol::compression::Compression;
 use divvy_protocol::records::RecordsBuilder;
 use divvy_simple_consumer::{
     AckMode, Assignment, Batch, Engine, Event, MemoryOffsets, OffsetStore, SimpleConsumer,
-    SimpleConsumerConfig,
+    SimpleConsumerConfig, Start,
 };
 use tokio::runtime::Handle;
 use tokio::sync::broadcast;
@@ -111,6 +111,29 @@ impl Setup {
         let mut consumer = self.consumer();
         soon(consumer.start()).await.unwrap();
         consumer
+    }
+}
+
+/// A started consumer and the engine that it shares with its coordination.
+pub(crate) async fn shared(setup: &Setup) -> (Arc<Engine>, SimpleConsumer) {
+    let engine = Engine::new(
+        setup.config.consumer.clone(),
+        "tester".to_owned(),
+        Arc::new(setup.backend.clone()),
+        Some(Arc::clone(&setup.store) as _),
+        Handle::current(),
+    );
+    let config = setup.config.clone();
+    let mut consumer = SimpleConsumer::with_engine(Arc::clone(&engine), config);
+    consumer.start().await.unwrap();
+    (engine, consumer)
+}
+
+/// A start at this offset, with nothing stored.
+pub(crate) fn at(offset: i64) -> Start {
+    Start {
+        offset,
+        committed: None,
     }
 }
 

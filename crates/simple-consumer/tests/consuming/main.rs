@@ -12,3 +12,4 @@ mod positions;
 mod resets;
 mod revoking;
 mod stores;
+mod suspending;

@@ -3,26 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use divvy_simple_consumer::{Assignment, Engine, Error, SimpleConsumer};
-use tokio::runtime::Handle;
+use divvy_simple_consumer::{AlwaysOpen, Assignment, Error};
 use tokio::time::Instant;
 
 use crate::common::*;
-
-/// A started consumer and the engine that it shares with its coordination.
-async fn shared(setup: &Setup) -> (Arc<Engine>, SimpleConsumer) {
-    let engine = Engine::new(
-        setup.config.consumer.clone(),
-        "tester".to_owned(),
-        Arc::new(setup.backend.clone()),
-        Some(Arc::clone(&setup.store) as _),
-        Handle::current(),
-    );
-    let config = setup.config.clone();
-    let mut consumer = SimpleConsumer::with_engine(Arc::clone(&engine), config);
-    consumer.start().await.unwrap();
-    (engine, consumer)
-}
 
 #[tokio::test(start_paused = true)]
 async fn stopping_waits_for_what_is_in_hand_and_no_longer_than_configured() {
@@ -109,7 +93,7 @@ async fn what_is_taken_away_counts_no_more() {
     ));
 
     // The same partition in the same hands again is another hold.
-    engine.assign(Assignment::unfenced(tp(0)), 2, None);
+    engine.assign(Assignment::unfenced(tp(0)), at(2), Arc::new(AlwaysOpen));
     assert!(!owned.ack() && !acker.is_current());
     acker.ack_through(2);
     assert_eq!(next(&mut consumer).await, (0, 2));
@@ -122,6 +106,6 @@ async fn a_closed_engine_takes_nothing_into_hand() {
     let setup = Setup::new(1);
     let (engine, consumer) = shared(&setup).await;
     consumer.close().await.unwrap();
-    engine.assign(Assignment::unfenced(tp(0)), 0, None);
+    engine.assign(Assignment::unfenced(tp(0)), at(0), Arc::new(AlwaysOpen));
     assert!(engine.assignments().is_empty());
 }
