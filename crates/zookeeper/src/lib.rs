@@ -34,19 +34,26 @@
 //! # }
 //! ```
 
+pub mod clock;
 mod config;
 mod connect;
 pub mod documents;
 mod error;
+pub mod lease;
 pub mod paths;
+mod secret;
 mod session;
 mod stat;
 mod thread;
 mod topology;
+pub mod wire;
 mod zookeeper;
 
+pub use clock::{BootClock, BootTime, Clock};
 pub use config::{Acl, Auth, Config};
 pub use error::{Error, Result};
+pub use lease::Lease;
+pub use secret::Secret;
 pub use session::{
     Change, ChangeKind, Changes, Children, Create, CreatePersistent, Delete, MAX_SET_MANY, Node,
     Session, Set, SetData, SetMany, State,

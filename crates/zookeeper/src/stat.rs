@@ -16,8 +16,12 @@ pub struct Stat {
     pub version: i32,
     /// How often the children have changed.
     pub cversion: i32,
+    /// How often the ACL has been changed.
+    pub aversion: i32,
     /// The session that an ephemeral node belongs to; 0 for a persistent node.
     pub ephemeral_owner: i64,
+    /// The length of the data in bytes.
+    pub data_length: i32,
     /// How many children the node has.
     pub num_children: i32,
 }
@@ -32,7 +36,9 @@ impl From<zookeeper_client::Stat> for Stat {
             mtime: stat.mtime,
             version: stat.version,
             cversion: stat.cversion,
+            aversion: stat.aversion,
             ephemeral_owner: stat.ephemeral_owner,
+            data_length: stat.data_length,
             num_children: stat.num_children,
         }
     }
