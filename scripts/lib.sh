@@ -12,6 +12,13 @@ require_tools() {
   require_system_packages
 }
 
+# require_python: Python 3 with venv, into which the tests install PyKafka.
+require_python() {
+  if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
+    install_packages "the tests run PyKafka, which needs Python 3 with venv" "Python 3"
+  fi
+}
+
 # require_cargo_companions: rustfmt and clippy, which a minimal toolchain lacks.
 require_cargo_companions() {
   local component
@@ -30,17 +37,24 @@ require_system_packages() {
   has_jdk || missing+=(JDK)
   command -v mvn >/dev/null || missing+=(Maven)
   if [ ${#missing[@]} -eq 0 ]; then return; fi
+  install_packages "Rust needs a C linker, and a real Kafka cluster a JDK (17) and Maven" "${missing[@]}"
+}
 
+# install_packages WHY WHAT…
+install_packages() {
+  local why=$1
+  shift
   command -v apt-get >/dev/null ||
-    fail "Rust needs a C linker, and a real Kafka cluster a JDK (17) and Maven; missing here: $(list "${missing[@]}"). Install it with this system's package manager and run this again"
-  say "missing here: $(list "${missing[@]}"); installing with apt-get"
+    fail "$why; missing here: $(list "$@"). Install it with this system's package manager and run this again"
+  say "missing here: $(list "$@"); installing with apt-get"
   as_root apt-get update
   local package packages=()
-  for package in "${missing[@]}"; do
+  for package in "$@"; do
     case $package in
       "C linker") packages+=(gcc libc6-dev) ;;
       JDK) packages+=("$(jdk_package)") ;;
       Maven) packages+=(maven) ;;
+      "Python 3") packages+=(python3 python3-venv) ;;
     esac
   done
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${packages[@]}"

@@ -107,17 +107,10 @@ impl Jars {
 }
 
 fn cache_directory() -> Result<PathBuf> {
-    if let Some(directory) = std::env::var_os("DIVVY_TEST_JARS") {
-        return Ok(directory.into());
+    match std::env::var_os("DIVVY_TEST_JARS") {
+        Some(directory) => Ok(directory.into()),
+        None => Ok(paths::cache().context("set DIVVY_TEST_JARS")?.join("jars")),
     }
-    let cache = match std::env::var_os("XDG_CACHE_HOME").filter(|directory| !directory.is_empty()) {
-        Some(cache) => cache.into(),
-        None => {
-            PathBuf::from(std::env::var_os("HOME").context("HOME is not set: set DIVVY_TEST_JARS")?)
-                .join(".cache")
-        }
-    };
-    Ok(cache.join("divvy/jars"))
 }
 
 fn resolve_into(directory: &Path, pom: &Path) -> Result<()> {

@@ -7,8 +7,10 @@
 //!   images in `docker/` use.
 //! - [`Divvy`] and [`Process`]: programs whose lines of output are kept with the time of their arrival.
 //! - [`NumberProducer`]: writes consecutive integers at a steady rate, and knows what was acknowledged.
+//! - [`Group`]: a group of such programs, of Kafka's own consumers ([`JavaConsumer`]) and of [`PyKafkaConsumer`]s; who owns what,
+//!   what was printed, and whether that is as it must be.
 //! - [`ZooKeeperView`]: who owns what in a group, and which offsets it has stored.
-//! - [`Proxy`]: a TCP proxy that cuts, refuses, freezes and swallows.
+//! - [`Proxy`]: a TCP proxy that cuts, refuses, freezes and swallows, both ways or one.
 //! - [`wait_for`] and [`wait_some`]: the one place that sleeps. Tests wait for a condition, with a deadline.
 //! - [`scale`]: the short figures of a test or its full ones.
 //!
@@ -31,6 +33,7 @@
 
 pub mod cluster;
 pub mod divvy;
+pub mod group;
 pub mod jars;
 pub mod metadata;
 pub mod paths;
@@ -38,15 +41,20 @@ pub mod ports;
 pub mod process;
 pub mod producer;
 pub mod proxy;
+pub mod pykafka;
+pub mod turn;
 pub mod wait;
 pub mod warden;
 pub mod zookeeper_view;
 
 pub use crate::cluster::{Cluster, ClusterBuilder, JavaConsumer, Node};
 pub use crate::divvy::{Divvy, DivvyCommand, Event};
+pub use crate::group::Group;
 pub use crate::jars::{Jars, KafkaVersion};
 pub use crate::process::{Captured, Line, Process};
 pub use crate::producer::{Acknowledged, NumberProducer};
-pub use crate::proxy::{Proxy, ProxyMode};
+pub use crate::proxy::{Direction, Proxy, ProxyMode};
+pub use crate::pykafka::PyKafkaConsumer;
+pub use crate::turn::turn;
 pub use crate::wait::{is_long, scale, unique, wait_for, wait_some};
 pub use crate::zookeeper_view::{Owner, ZooKeeperView};

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::{Context as _, Result};
+
 /// The folder of the workspace.
 pub fn workspace() -> PathBuf {
     tests().parent().map(Path::to_path_buf).unwrap_or_default()
@@ -20,4 +22,17 @@ pub fn tests() -> PathBuf {
 /// A file or folder below `docker/`.
 pub fn docker(relative: impl AsRef<Path>) -> PathBuf {
     workspace().join("docker").join(relative)
+}
+
+/// Where the tests keep what is expensive to make: `divvy` below the user's cache directory.
+///
+/// # Errors
+///
+/// When the user has none.
+pub fn cache() -> Result<PathBuf> {
+    let cache = match std::env::var_os("XDG_CACHE_HOME").filter(|directory| !directory.is_empty()) {
+        Some(cache) => cache.into(),
+        None => PathBuf::from(std::env::var_os("HOME").context("HOME is not set")?).join(".cache"),
+    };
+    Ok(cache.join("divvy"))
 }

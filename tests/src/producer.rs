@@ -50,6 +50,8 @@ pub struct Acknowledged {
 /// Writes 0, 1, 2 … to a topic at a steady rate until it is [stopped](NumberProducer::stop), with acknowledgement by every
 /// replica in sync. Number `n` goes to partition `n` modulo the number of partitions.
 ///
+/// It goes to the brokers themselves, past [proxies](crate::ClusterBuilder) before them.
+///
 /// Each partition has a connection of its own, so that one without a leader does not hold up the others. A request whose
 /// outcome is unknown is sent again: its messages may then be in the log twice, once without an acknowledgement.
 #[derive(Debug)]
@@ -72,6 +74,21 @@ impl Cluster {
         partitions: Range<i32>,
         rate: u32,
     ) -> Result<NumberProducer> {
+        self.produce_numbers_from(0, topic, partitions, rate)
+    }
+
+    /// As [`produce_numbers`](Cluster::produce_numbers), with another first number.
+    ///
+    /// # Errors
+    ///
+    /// When there are no threads for it.
+    pub fn produce_numbers_from(
+        &self,
+        first: u64,
+        topic: &str,
+        partitions: Range<i32>,
+        rate: u32,
+    ) -> Result<NumberProducer> {
         let mut producer = NumberProducer {
             acknowledged: Arc::default(),
             running: Vec::new(),
@@ -79,7 +96,7 @@ impl Cluster {
         };
         let step = u64::try_from(partitions.len())?;
         let began = Instant::now();
-        for (first, partition) in (0..).zip(partitions) {
+        for (first, partition) in (first..).zip(partitions) {
             let (running, stopped) = mpsc::channel();
             let writer = Writer {
                 brokers: self.brokers().iter().map(crate::Node::address).collect(),
@@ -224,11 +241,11 @@ fn connect_to_leader(brokers: &[SocketAddr], topic: &str, partition: i32) -> Res
         .get(topic)
         .and_then(|partitions| partitions.get(&partition)?.leader)
         .with_context(|| format!("{topic}-{partition} has no leader"))?;
-    let (host, port) = metadata
-        .brokers
-        .get(&leader)
-        .with_context(|| format!("broker {leader} is not alive"))?;
-    let stream = TcpStream::connect((host.as_str(), u16::try_from(*port)?))?;
+    let address = usize::try_from(leader)
+        .ok()
+        .and_then(|id| brokers.get(id))
+        .with_context(|| format!("there is no broker {leader}"))?;
+    let stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(REQUEST_PATIENCE))?;
     stream.set_write_timeout(Some(REQUEST_PATIENCE))?;
     stream.set_nodelay(true)?;

@@ -1,7 +1,8 @@
 //! A TCP proxy that fails on command.
 
 use std::net::SocketAddr;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 
 use anyhow::{Context as _, Result};
@@ -23,8 +24,47 @@ pub enum ProxyMode {
     Refuse,
     /// Accepts connections and carries nothing, so that every byte waits. Afterwards everything goes on, late.
     Freeze,
+    /// As [`Freeze`](ProxyMode::Freeze), for what goes this way only.
+    FreezeOneWay(Direction),
     /// Accepts connections, swallows everything, and never sends anything.
     BlackHole,
+    /// As [`BlackHole`](ProxyMode::BlackHole), for what goes this way only. Swallowing what goes to the client loses answers:
+    /// what it asks for is done, and it never learns so.
+    BlackHoleOneWay(Direction),
+}
+
+/// Where bytes go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// From the client, which has connected to the proxy.
+    ToServer,
+    /// From the address that the proxy leads to.
+    ToClient,
+}
+
+/// What happens to the bytes of one direction.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Flow {
+    Carried,
+    Frozen,
+    Swallowed,
+}
+
+impl ProxyMode {
+    fn flow(self, direction: Direction) -> Flow {
+        match self {
+            ProxyMode::Forward | ProxyMode::Refuse => Flow::Carried,
+            ProxyMode::Freeze => Flow::Frozen,
+            ProxyMode::BlackHole => Flow::Swallowed,
+            ProxyMode::FreezeOneWay(way) if way == direction => Flow::Frozen,
+            ProxyMode::BlackHoleOneWay(way) if way == direction => Flow::Swallowed,
+            ProxyMode::FreezeOneWay(_) | ProxyMode::BlackHoleOneWay(_) => Flow::Carried,
+        }
+    }
+
+    fn swallows(self) -> bool {
+        matches!(self, ProxyMode::BlackHole | ProxyMode::BlackHoleOneWay(_))
+    }
 }
 
 /// A loopback port that leads to another address. It ends when dropped, with its connections.
@@ -32,6 +72,7 @@ pub enum ProxyMode {
 pub struct Proxy {
     address: SocketAddr,
     control: Option<watch::Sender<Control>>,
+    accepted: Arc<AtomicUsize>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -55,6 +96,8 @@ impl Proxy {
             mode: ProxyMode::Forward,
             cuts: 0,
         });
+        let accepted = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&accepted);
         let (ready, listening) = mpsc::channel();
         let thread = thread::Builder::new()
             .name("proxy".to_owned())
@@ -63,7 +106,9 @@ impl Proxy {
                 let _lease = lease;
                 let outcome = runtime::Builder::new_current_thread().enable_all().build();
                 match outcome {
-                    Ok(runtime) => runtime.block_on(serve(address, target, commands, &ready)),
+                    Ok(runtime) => {
+                        runtime.block_on(serve(address, target, commands, &count, &ready));
+                    }
                     Err(error) => drop(ready.send(Err(error))),
                 }
             })?;
@@ -74,6 +119,7 @@ impl Proxy {
         Ok(Proxy {
             address,
             control: Some(control),
+            accepted,
             thread: Some(thread),
         })
     }
@@ -83,10 +129,15 @@ impl Proxy {
         self.address
     }
 
+    /// How many connections it has accepted.
+    pub fn accepted(&self) -> usize {
+        self.accepted.load(Ordering::Relaxed)
+    }
+
     /// From now on, does as `mode` says. Connections that were in a black hole are cut: bytes are missing there.
     pub fn set_mode(&self, mode: ProxyMode) {
         self.change(|control| {
-            if control.mode == ProxyMode::BlackHole && mode != ProxyMode::BlackHole {
+            if control.mode.swallows() && mode != control.mode {
                 control.cuts += 1;
             }
             control.mode = mode;
@@ -122,6 +173,7 @@ async fn serve(
     address: SocketAddr,
     target: SocketAddr,
     mut commands: watch::Receiver<Control>,
+    count: &AtomicUsize,
     ready: &Ready,
 ) {
     let mut ready = Some(ready);
@@ -149,6 +201,7 @@ async fn serve(
         loop {
             tokio::select! {
                 accepted = listener.accept() => if let Ok((client, _)) = accepted {
+                    count.fetch_add(1, Ordering::Relaxed);
                     connections.spawn(connection(client, target, commands.clone()));
                 },
                 Some(_) = connections.join_next() => {}
@@ -182,12 +235,18 @@ async fn carry(client: TcpStream, target: SocketAddr, commands: watch::Receiver<
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     tokio::join!(
-        pump(from_client, to_server, commands.clone()),
-        pump(from_server, to_client, commands)
+        pump(
+            Direction::ToServer,
+            from_client,
+            to_server,
+            commands.clone()
+        ),
+        pump(Direction::ToClient, from_server, to_client, commands)
     );
 }
 
 async fn pump(
+    direction: Direction,
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     mut commands: watch::Receiver<Control>,
@@ -198,14 +257,14 @@ async fn pump(
             return;
         };
         // What was read just before the proxy froze waits as well.
-        let Ok(mode) = commands
-            .wait_for(|control| control.mode != ProxyMode::Freeze)
+        let Ok(flow) = commands
+            .wait_for(|control| control.mode.flow(direction) != Flow::Frozen)
             .await
-            .map(|control| control.mode)
+            .map(|control| control.mode.flow(direction))
         else {
             return;
         };
-        let swallowed = mode == ProxyMode::BlackHole;
+        let swallowed = flow == Flow::Swallowed;
         if read == 0 {
             // The other direction may go on: dropping this half says that nothing more is to come. A black
             // hole keeps even that for itself, until it is cut.

@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use divvy_tests::cluster::four_letter_word;
 use divvy_tests::{
-    Cluster, Divvy, JavaConsumer, KafkaVersion, Process, Proxy, ProxyMode, unique, wait_for,
+    Cluster, Direction, Divvy, JavaConsumer, KafkaVersion, Process, Proxy, ProxyMode, unique,
+    wait_for,
 };
 use rustix::process::{Pid, test_kill_process};
 
@@ -347,6 +349,27 @@ fn echo() -> Result<SocketAddr> {
     Ok(address)
 }
 
+/// An echo server that also tells the test what arrives.
+fn listener() -> Result<(SocketAddr, mpsc::Receiver<u8>)> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let address = listener.local_addr()?;
+    let (arrived, asked) = mpsc::channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let arrived = arrived.clone();
+            std::thread::spawn(move || {
+                let mut answers = &stream;
+                for byte in BufReader::new(&stream).bytes().map_while(Result::ok) {
+                    // Nobody is left to tell when the test or the proxy has ended.
+                    let _ = arrived.send(byte);
+                    let _ = answers.write_all(&[byte]);
+                }
+            });
+        }
+    });
+    Ok((address, asked))
+}
+
 fn says(stream: &mut TcpStream, text: &[u8]) -> std::io::Result<Vec<u8>> {
     stream.write_all(text)?;
     let mut answer = vec![0; text.len()];
@@ -390,6 +413,44 @@ fn a_proxy_fails_on_command() -> Result<()> {
     assert!(says(&mut stream, b"swallowed").is_err());
     proxy.set_mode(ProxyMode::Forward);
     assert_eq!(stream.read(&mut [0; 1])?, 0);
+    let accepted = proxy.accepted();
     assert_eq!(says(&mut connect(&proxy)?, b"anew")?, b"anew");
+    assert_eq!(proxy.accepted(), accepted + 1);
+    Ok(())
+}
+
+/// A link that fails one way only: what is asked arrives, and the answer does not, or the other way round.
+#[test]
+fn a_proxy_fails_one_way() -> Result<()> {
+    let (server, asked) = listener()?;
+    let proxy = Proxy::start(server)?;
+    let mut stream = connect(&proxy)?;
+    let next = || asked.recv_timeout(PATIENCE);
+
+    proxy.set_mode(ProxyMode::FreezeOneWay(Direction::ToClient));
+    assert!(says(&mut stream, b"a").is_err());
+    assert_eq!(next()?, b'a');
+    proxy.set_mode(ProxyMode::FreezeOneWay(Direction::ToServer));
+    let mut late = [0; 1];
+    stream.read_exact(&mut late)?;
+    assert_eq!(&late, b"a");
+    assert!(says(&mut stream, b"b").is_err());
+    assert!(asked.try_recv().is_err());
+    proxy.set_mode(ProxyMode::Forward);
+    stream.read_exact(&mut late)?;
+    assert_eq!((&late, next()?), (b"b", b'b'));
+
+    proxy.set_mode(ProxyMode::BlackHoleOneWay(Direction::ToClient));
+    assert!(says(&mut stream, b"c").is_err());
+    assert_eq!(next()?, b'c');
+    // The answer is lost for good, and the client learns no more than that the connection has ended.
+    proxy.set_mode(ProxyMode::Forward);
+    stream.set_read_timeout(Some(PATIENCE))?;
+    assert_eq!(stream.read(&mut late)?, 0);
+
+    let mut stream = connect(&proxy)?;
+    proxy.set_mode(ProxyMode::BlackHoleOneWay(Direction::ToServer));
+    assert!(says(&mut stream, b"d").is_err());
+    assert!(asked.try_recv().is_err());
     Ok(())
 }

@@ -83,6 +83,11 @@ impl Cluster {
             .context("no ZooKeeper server leads")
     }
 
+    /// Where below ZooKeeper's root Kafka keeps its nodes; empty for the root itself.
+    pub fn chroot(&self) -> &str {
+        &self.chroot
+    }
+
     /// What clients set as `zookeeper.connect`: every server, then the chroot.
     pub fn zookeeper_connect(&self) -> String {
         addresses(&self.zookeepers) + &self.chroot

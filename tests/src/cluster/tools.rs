@@ -273,8 +273,10 @@ fn parse_checked_offset(row: &str) -> Result<(i32, CheckedOffset)> {
 pub struct JavaConsumer {
     /// `group.id`.
     pub group: String,
-    /// What it consumes.
-    pub topic: String,
+    /// What it consumes. Several topics become a white list.
+    pub topics: Vec<String>,
+    /// `zookeeper.connect`, where it is not the cluster's.
+    pub zookeeper: Option<String>,
     /// Start a group without offsets at the beginning; otherwise it starts at the end. The tool refuses this for
     /// a group that has offsets.
     pub from_beginning: bool,
@@ -289,7 +291,8 @@ impl JavaConsumer {
     pub fn new(group: impl Into<String>, topic: impl Into<String>) -> JavaConsumer {
         JavaConsumer {
             group: group.into(),
-            topic: topic.into(),
+            topics: vec![topic.into()],
+            zookeeper: None,
             from_beginning: true,
             properties: Vec::new(),
             arguments: Vec::new(),
@@ -312,11 +315,16 @@ impl JavaConsumer {
             .collect();
         fs::write(&config, lines).with_context(|| format!("cannot write {}", config.display()))?;
 
+        let zookeeper = self.zookeeper.clone();
+        let topics = match self.topics.len() {
+            1 => "--topic",
+            _ => "--whitelist",
+        };
         let mut arguments = vec![
             "--zookeeper".to_owned(),
-            cluster.zookeeper_connect(),
-            "--topic".to_owned(),
-            self.topic.clone(),
+            zookeeper.unwrap_or_else(|| cluster.zookeeper_connect()),
+            topics.to_owned(),
+            self.topics.join("|"),
             "--consumer.config".to_owned(),
             config.display().to_string(),
         ];

@@ -4,10 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use divvy_tests::metadata::PartitionMetadata;
-use divvy_tests::{Acknowledged, Cluster, KafkaVersion, scale};
-
-use crate::group::Group;
-use crate::on_both_versions;
+use divvy_tests::{Acknowledged, Cluster, Group, KafkaVersion, on_both_versions, scale};
 
 on_both_versions!(brokers_and_servers_die_and_come_back);
 

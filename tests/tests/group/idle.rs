@@ -3,10 +3,8 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Result, ensure};
-use divvy_tests::{Cluster, KafkaVersion, scale};
-
-use crate::group::Group;
-use crate::{PATIENCE, on_both_versions};
+use divvy_tests::group::PATIENCE;
+use divvy_tests::{Cluster, Group, KafkaVersion, on_both_versions, scale};
 
 on_both_versions!(members_without_a_partition_wait_for_one);
 

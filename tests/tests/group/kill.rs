@@ -4,10 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use divvy_tests::{Cluster, KafkaVersion, scale};
-
-use crate::group::Group;
-use crate::on_both_versions;
+use divvy_tests::{Cluster, Group, KafkaVersion, on_both_versions, scale};
 
 on_both_versions!(the_partitions_of_a_killed_member_are_read_on);
 

@@ -3,11 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use divvy_tests::{Cluster, KafkaVersion, wait_for};
-
-use crate::group::Group;
-use crate::owners::show;
-use crate::{PATIENCE, on_both_versions};
+use divvy_tests::group::{PATIENCE, show};
+use divvy_tests::{Cluster, Group, KafkaVersion, on_both_versions, wait_for};
 
 on_both_versions!(what_a_stuck_member_did_not_write_comes_from_its_successor);
 

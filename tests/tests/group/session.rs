@@ -3,11 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use divvy_tests::{Cluster, KafkaVersion, scale};
-
-use crate::group::Group;
-use crate::owners::show;
-use crate::{PATIENCE, on_both_versions};
+use divvy_tests::group::{PATIENCE, show};
+use divvy_tests::{Cluster, Group, KafkaVersion, on_both_versions, scale};
 
 on_both_versions!(a_member_that_slept_too_long_comes_back);
 

@@ -1,11 +1,8 @@
 //! Groups of other shapes: several topics, several streams, another rule, topics that grow.
 
 use anyhow::Result;
-use divvy_tests::{Cluster, KafkaVersion, wait_for};
-
-use crate::group::{Group, SETTLED_WITHIN};
-use crate::rule::Rule;
-use crate::{PATIENCE, on_both_versions};
+use divvy_tests::group::{PATIENCE, Rule, SETTLED_WITHIN};
+use divvy_tests::{Cluster, Group, KafkaVersion, on_both_versions, wait_for};
 
 on_both_versions!(
     streams_share_several_topics_by_range,

@@ -1,10 +1,7 @@
 //! Members that come and go in order.
 
 use anyhow::{Result, ensure};
-use divvy_tests::{Cluster, KafkaVersion, scale};
-
-use crate::group::Group;
-use crate::on_both_versions;
+use divvy_tests::{Cluster, Group, KafkaVersion, on_both_versions, scale};
 
 on_both_versions!(three_members_share_eight_partitions);
 

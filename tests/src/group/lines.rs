@@ -2,28 +2,37 @@
 
 use std::time::{Duration, Instant};
 
+use super::{Group, PATIENCE, Partition, Printed, Program};
+use crate::{Acknowledged, NumberProducer, wait_some};
 use anyhow::{Result, bail, ensure};
-use divvy_tests::{Acknowledged, wait_some};
-
-use crate::PATIENCE;
-use crate::group::Group;
-use crate::printed::{Partition, Printed};
 
 impl Group<'_> {
     /// Takes in what was printed since the last time.
-    pub(crate) fn collect(&mut self) -> Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// When it is not what a member prints.
+    pub fn collect(&mut self) -> Result<()> {
         for (number, member) in self.members.iter_mut().enumerate() {
-            let lines = member.divvy.stdout().since(member.read);
+            let lines = member.program.stdout().since(member.read);
             member.read += lines.len();
             for line in lines {
-                self.output.push(Printed::parse(number, &line)?)?;
+                match &member.program {
+                    // Its formatters are not told where a message comes from.
+                    Program::Java(_) => self.output.push_number(&line)?,
+                    _ => self.output.push(Printed::parse(number, &line)?)?,
+                }
             }
         }
         Ok(())
     }
 
     /// Waits until the members have printed that many messages more.
-    pub(crate) fn wait_for_lines(&mut self, count: usize) -> Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// When they do not.
+    pub fn wait_for_lines(&mut self, count: usize) -> Result<()> {
         self.collect()?;
         let enough = self.output.len() + count;
         let what = format!("{count} more messages to be printed");
@@ -38,7 +47,11 @@ impl Group<'_> {
     }
 
     /// Waits until a member prints something of a partition, and gives when it first did so, from a moment on.
-    pub(crate) fn wait_for_line_of(
+    ///
+    /// # Errors
+    ///
+    /// When it does not.
+    pub fn wait_for_line_of(
         &mut self,
         member: usize,
         partition: &Partition,
@@ -51,12 +64,24 @@ impl Group<'_> {
         })?
     }
 
+    /// Stops the producers, and waits until everything that was acknowledged was printed by some member.
+    ///
+    /// # Errors
+    ///
+    /// When something is lost; the error says how much.
+    pub fn nothing_is_lost(&mut self, producers: Vec<(String, NumberProducer)>) -> Result<()> {
+        for (topic, producer) in producers {
+            self.wait_until_printed(&topic, &producer.stop()?)?;
+        }
+        Ok(())
+    }
+
     /// Waits until everything that was acknowledged of a topic was printed by some member.
-    pub(crate) fn wait_until_printed(
-        &mut self,
-        topic: &str,
-        acknowledged: &[Acknowledged],
-    ) -> Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// When something is lost; the error says how much.
+    pub fn wait_until_printed(&mut self, topic: &str, acknowledged: &[Acknowledged]) -> Result<()> {
         ensure!(!acknowledged.is_empty(), "nothing was acknowledged");
         let mut missing = acknowledged.to_vec();
         let printed = wait_some(PATIENCE, "every message to be printed", || {
@@ -83,7 +108,11 @@ impl Group<'_> {
     }
 
     /// Demands that no message was printed twice, and each partition in order, by one member at a time.
-    pub(crate) fn printed_once_and_in_order(&self) -> Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// When it was otherwise; the error shows where.
+    pub fn printed_once_and_in_order(&self) -> Result<()> {
         let duplicates = self.output.duplicates();
         ensure!(duplicates.is_empty(), "printed twice: {duplicates:?}");
         if let Some([line, next]) = self.output.disorder() {
@@ -94,7 +123,11 @@ impl Group<'_> {
 
     /// Demands that no partition was printed by two members at once: it changed hands in the output no more often than its
     /// owner did in ZooKeeper.
-    pub(crate) fn printed_by_one_at_a_time(&self) -> Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// When it did; the error says how often.
+    pub fn printed_by_one_at_a_time(&self) -> Result<()> {
         for (partition, handovers) in self.output.handovers() {
             let moves = self.moves.get(&partition).copied().unwrap_or_default();
             ensure!(

@@ -2,18 +2,32 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::owners::Owners;
-use crate::printed::Partition;
+use super::{Owners, Partition};
+
+#[cfg(test)]
+mod tests;
 
 /// How the members share partitions out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Rule {
+pub enum Rule {
+    /// Each topic in runs of partitions.
     Range,
+    /// All partitions of all topics dealt out in turn.
     RoundRobin,
 }
 
+impl Rule {
+    /// What Kafka and divvy call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Rule::Range => "range",
+            Rule::RoundRobin => "roundrobin",
+        }
+    }
+}
+
 /// Kafka's range rule: each topic in runs of partitions, the first threads with one more where it does not come out even.
-pub(crate) fn range(
+pub(super) fn range(
     topics: &BTreeMap<String, i32>,
     threads: &BTreeSet<String>,
 ) -> BTreeMap<Partition, String> {
@@ -33,7 +47,7 @@ pub(crate) fn range(
 }
 
 /// Whether every partition is owned, and no thread has two more than another.
-pub(crate) fn is_balanced(partitions: i32, threads: &BTreeSet<String>, owners: &Owners) -> bool {
+pub(super) fn is_balanced(partitions: i32, threads: &BTreeSet<String>, owners: &Owners) -> bool {
     let shares: Vec<usize> = threads
         .iter()
         .map(|thread| {
@@ -46,16 +60,4 @@ pub(crate) fn is_balanced(partitions: i32, threads: &BTreeSet<String>, owners: &
     let (least, most) = (shares.iter().min().copied(), shares.iter().max().copied());
     usize::try_from(partitions) == Ok(shares.iter().sum())
         && most.unwrap_or_default() <= least.unwrap_or_default() + 1
-}
-
-#[test]
-fn the_range_rule_is_kafkas() {
-    let threads = BTreeSet::from(["a-0", "a-1", "b-0"].map(str::to_owned));
-    let owners = range(&BTreeMap::from([("t".to_owned(), 8)]), &threads);
-    assert_eq!(
-        owners.values().collect::<Vec<_>>(),
-        ["a-0", "a-0", "a-0", "a-1", "a-1", "a-1", "b-0", "b-0"]
-    );
-    let owners = range(&BTreeMap::from([("t".to_owned(), 2)]), &threads);
-    assert_eq!(owners.values().collect::<Vec<_>>(), ["a-0", "a-1"]);
 }

@@ -3,28 +3,37 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
+use crate::{Acknowledged, Line};
 use anyhow::{Context as _, Result, ensure};
-use divvy_tests::{Acknowledged, Line};
 
 /// What `--format` makes of a message, so that [`Printed::parse`] can read it.
-pub(crate) const FORMAT: &str = "%t %p %o %s\\n";
+pub const FORMAT: &str = "%t %p %o %s\\n";
 
 /// A topic and a partition.
-pub(crate) type Partition = (String, i32);
+pub type Partition = (String, i32);
 
 /// A message on a member's stdout.
 #[derive(Clone, Debug)]
-pub(crate) struct Printed {
+pub struct Printed {
     /// Which member of the group, from 0.
-    pub(crate) member: usize,
-    pub(crate) at: Instant,
-    pub(crate) partition: Partition,
-    pub(crate) offset: i64,
-    pub(crate) number: u64,
+    pub member: usize,
+    /// When its line was read.
+    pub at: Instant,
+    /// Where the message is from.
+    pub partition: Partition,
+    /// Its place there.
+    pub offset: i64,
+    /// Its value.
+    pub number: u64,
 }
 
 impl Printed {
-    pub(crate) fn parse(member: usize, line: &Line) -> Result<Printed> {
+    /// The message that a member's line shows.
+    ///
+    /// # Errors
+    ///
+    /// When the line is not as [`FORMAT`] makes it.
+    pub fn parse(member: usize, line: &Line) -> Result<Printed> {
         let text = line.text();
         let fields: Vec<&str> = text.split(' ').collect();
         let [topic, partition, offset, number] = fields[..] else {
@@ -45,11 +54,13 @@ impl Printed {
 
 /// Everything that was printed, and when.
 #[derive(Debug, Default)]
-pub(crate) struct Output {
+pub struct Output {
     /// In the order of arrival for each member.
     printed: Vec<Printed>,
     /// The number at each offset.
     numbers: BTreeMap<Partition, BTreeMap<i64, u64>>,
+    /// What was printed without its place, by members of Kafka's own.
+    bare: BTreeSet<u64>,
 }
 
 impl Output {
@@ -58,7 +69,7 @@ impl Output {
     /// # Errors
     ///
     /// When another number was printed for the same offset before.
-    pub(crate) fn push(&mut self, printed: Printed) -> Result<()> {
+    pub fn push(&mut self, printed: Printed) -> Result<()> {
         let numbers = self.numbers.entry(printed.partition.clone()).or_default();
         let first = *numbers.entry(printed.offset).or_insert(printed.number);
         ensure!(
@@ -69,16 +80,25 @@ impl Output {
         Ok(())
     }
 
+    /// Takes in a line that is a message's value and nothing else.
+    ///
+    /// # Errors
+    ///
+    /// When it is no number.
+    pub fn push_number(&mut self, line: &Line) -> Result<()> {
+        let text = line.text();
+        let number = text.parse();
+        self.bare
+            .insert(number.with_context(|| format!("no number: {text:?}"))?);
+        Ok(())
+    }
+
     /// Those of these messages that were not printed.
     ///
     /// # Errors
     ///
     /// When another number was printed for the offset of one.
-    pub(crate) fn missing(
-        &self,
-        topic: &str,
-        acknowledged: &[Acknowledged],
-    ) -> Result<Vec<Acknowledged>> {
+    pub fn missing(&self, topic: &str, acknowledged: &[Acknowledged]) -> Result<Vec<Acknowledged>> {
         let mut missing = Vec::new();
         for message in acknowledged {
             let partition = (topic.to_owned(), message.partition);
@@ -88,6 +108,7 @@ impl Output {
                     *number == message.number,
                     "{number} was printed for {message:?}"
                 ),
+                None if self.bare.contains(&message.number) => {}
                 None => missing.push(*message),
             }
         }
@@ -96,7 +117,7 @@ impl Output {
 
     /// How many messages were printed more often than once, as often as they were, by partition. Partitions without are left
     /// out.
-    pub(crate) fn duplicates(&self) -> BTreeMap<Partition, usize> {
+    pub fn duplicates(&self) -> BTreeMap<Partition, usize> {
         self.numbers
             .iter()
             .map(|(partition, numbers)| {
@@ -108,7 +129,7 @@ impl Output {
     }
 
     /// Two lines of a partition in the order in which they arrived, of which the second has not the larger offset.
-    pub(crate) fn disorder(&self) -> Option<[&Printed; 2]> {
+    pub fn disorder(&self) -> Option<[&Printed; 2]> {
         self.numbers.keys().find_map(|partition| {
             let lines = self.in_arrival_order(partition);
             let mut pairs = lines.windows(2);
@@ -119,7 +140,7 @@ impl Output {
 
     /// How often each partition went from one member's hands to another's, judged by the order in which the lines arrived. Two
     /// members that print a partition at the same time make more of these than there were moves.
-    pub(crate) fn handovers(&self) -> BTreeMap<Partition, usize> {
+    pub fn handovers(&self) -> BTreeMap<Partition, usize> {
         let handovers = self.numbers.keys().map(|partition| {
             let lines = self.in_arrival_order(partition);
             let pairs = lines.windows(2);
@@ -130,7 +151,7 @@ impl Output {
     }
 
     /// When a member first printed something of a partition, from a moment on.
-    pub(crate) fn first_line(
+    pub fn first_line(
         &self,
         member: usize,
         partition: &Partition,
@@ -143,7 +164,7 @@ impl Output {
     }
 
     /// When each offset of a partition was first printed.
-    pub(crate) fn first_times(&self, partition: &Partition) -> BTreeMap<i64, Instant> {
+    pub fn first_times(&self, partition: &Partition) -> BTreeMap<i64, Instant> {
         let mut times = BTreeMap::new();
         for line in self.of(partition) {
             let at = times.entry(line.offset).or_insert(line.at);
@@ -153,14 +174,24 @@ impl Output {
     }
 
     /// The offsets of a partition that a member printed.
-    pub(crate) fn offsets_of(&self, member: usize, partition: &Partition) -> BTreeSet<i64> {
+    pub fn offsets_of(&self, member: usize, partition: &Partition) -> BTreeSet<i64> {
         let lines = self.of(partition).filter(|line| line.member == member);
         lines.map(|line| line.offset).collect()
     }
 
-    /// How many messages were printed, duplicates included.
-    pub(crate) fn len(&self) -> usize {
-        self.printed.len()
+    /// How many messages were printed, duplicates included (but not those of Kafka's own members among themselves).
+    pub fn len(&self) -> usize {
+        self.printed.len() + self.bare.len()
+    }
+
+    /// Whether nothing was printed.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Everything that was printed with its place, each member's in the order of arrival.
+    pub fn printed(&self) -> &[Printed] {
+        &self.printed
     }
 
     fn in_arrival_order(&self, partition: &Partition) -> Vec<&Printed> {
