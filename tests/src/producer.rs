@@ -50,7 +50,7 @@ pub struct Acknowledged {
 /// Writes 0, 1, 2 … to a topic at a steady rate until it is [stopped](NumberProducer::stop), with acknowledgement by every
 /// replica in sync. Number `n` goes to partition `n` modulo the number of partitions.
 ///
-/// It goes to the brokers themselves, past [proxies](crate::ClusterBuilder) before them.
+/// It goes to the brokers themselves, past [proxies](crate::ClusterBuilder::brokers_behind_proxies) before them.
 ///
 /// Each partition has a connection of its own, so that one without a leader does not hold up the others. A request whose
 /// outcome is unknown is sent again: its messages may then be in the log twice, once without an acknowledgement.

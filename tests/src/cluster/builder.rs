@@ -6,10 +6,12 @@ use std::sync::atomic::AtomicUsize;
 
 use anyhow::{Result, ensure};
 
+use super::links::Link;
 use super::node::Role;
 use super::{Cluster, Node, addresses};
 use crate::jars::{Jars, KafkaVersion};
 use crate::ports::PortLease;
+use crate::proxy::Proxy;
 use crate::{paths, warden};
 
 /// What makes a JVM start fast and stay small; these brokers do little.
@@ -26,6 +28,8 @@ pub struct ClusterBuilder {
     tick_ms: u32,
     chroot: String,
     properties: Vec<(String, String)>,
+    linked: bool,
+    brokers_behind_proxies: bool,
 }
 
 impl Default for ClusterBuilder {
@@ -37,6 +41,8 @@ impl Default for ClusterBuilder {
             tick_ms: 500,
             chroot: String::new(),
             properties: Vec::new(),
+            linked: false,
+            brokers_behind_proxies: false,
         }
     }
 }
@@ -78,6 +84,20 @@ impl ClusterBuilder {
         self
     }
 
+    /// Lets the servers of an ensemble reach one another through proxies, so that they can be
+    /// [separated](Cluster::separate).
+    pub fn linked(mut self) -> Self {
+        self.linked = true;
+        self
+    }
+
+    /// Lets clients, and brokers among themselves, reach every broker through a proxy, [`Node::proxy`], whose address it
+    /// advertises.
+    pub fn brokers_behind_proxies(mut self) -> Self {
+        self.brokers_behind_proxies = true;
+        self
+    }
+
     /// Starts the cluster, and returns when every broker serves and knows all others.
     ///
     /// # Errors
@@ -106,12 +126,15 @@ impl ClusterBuilder {
 
     fn lay_out(&self, jars: Jars) -> Result<Cluster> {
         let directory = warden::temporary_directory()?;
-        let zookeepers = self.zookeeper_nodes(directory.path(), &jars)?;
+        let mut links = Vec::new();
+        let zookeepers = self.zookeeper_nodes(directory.path(), &jars, &mut links)?;
         let connect = addresses(&zookeepers) + &self.chroot;
         let brokers = (0..self.brokers)
             .map(|id| self.broker_node(id, directory.path(), &jars, &connect, &zookeepers))
             .collect::<Result<_>>()?;
         Ok(Cluster {
+            layout: self.clone(),
+            links,
             version: self.version,
             jars,
             chroot: self.chroot.clone(),
@@ -121,21 +144,32 @@ impl ClusterBuilder {
         })
     }
 
-    fn zookeeper_nodes(&self, directory: &Path, jars: &Jars) -> Result<Vec<Node>> {
+    fn zookeeper_nodes(
+        &self,
+        directory: &Path,
+        jars: &Jars,
+        links: &mut Vec<Link>,
+    ) -> Result<Vec<Node>> {
         let mut quorum_ports = Vec::new();
         for _ in 0..self.zookeepers {
             quorum_ports.push([PortLease::new()?, PortLease::new()?]);
         }
-        let servers: Vec<String> = (1..)
-            .zip(&quorum_ports)
-            .map(|(id, [follow, elect])| {
-                format!("{id}=127.0.0.1:{}:{}", follow.port(), elect.port())
-            })
+        if self.linked {
+            for from in 0..self.zookeepers {
+                for (to, ports) in quorum_ports.iter().enumerate() {
+                    if from != to {
+                        links.push(Link::start(from, to, ports)?);
+                    }
+                }
+            }
+        }
+        let servers: Vec<String> = (0..self.zookeepers)
+            .map(|server| servers_as_seen_by(server, &quorum_ports, links))
             .collect();
-        let servers = servers.join(" ");
         (1..)
             .zip(quorum_ports)
-            .map(|(id, ports)| self.zookeeper_node(id, directory, jars, &servers, ports))
+            .zip(servers)
+            .map(|((id, ports), servers)| self.zookeeper_node(id, directory, jars, &servers, ports))
             .collect()
     }
 
@@ -166,7 +200,8 @@ impl ClusterBuilder {
             port,
             _ports: ports.into(),
             script: paths::docker("bin/start-zookeeper.sh"),
-            environment,
+            proxy: None,
+            environment: Mutex::new(environment),
             log: directory.join(format!("zookeeper-{id}.log")),
             log_start: AtomicUsize::new(0),
             process: Mutex::new(None),
@@ -182,6 +217,10 @@ impl ClusterBuilder {
         zookeepers: &[Node],
     ) -> Result<Node> {
         let port = PortLease::new()?;
+        let proxy = match self.brokers_behind_proxies {
+            true => Some(Proxy::start(port.address())?),
+            false => None,
+        };
         let data = directory.join(format!("broker-{id}"));
         // Compression libraries unpack their native parts there.
         let options = format!("{JAVA_OPTS} -Djava.io.tmpdir={}", directory.display());
@@ -192,7 +231,10 @@ impl ClusterBuilder {
             ("HOST", "127.0.0.1".to_owned()),
             ("ADVERTISED_HOST", "127.0.0.1".to_owned()),
             ("ZOOKEEPER_CONNECT", connect.to_owned()),
-            ("KAFKA_PROPERTIES", self.broker_properties()),
+            (
+                "KAFKA_PROPERTIES",
+                self.broker_properties(self.version, proxy.as_ref(), &[]),
+            ),
         ]);
         Ok(Node {
             name: format!("broker {id}"),
@@ -203,14 +245,21 @@ impl ClusterBuilder {
             port,
             _ports: Vec::new(),
             script: paths::docker("bin/start-kafka.sh"),
-            environment,
+            proxy,
+            environment: Mutex::new(environment),
             log: directory.join(format!("broker-{id}.log")),
             log_start: AtomicUsize::new(0),
             process: Mutex::new(None),
         })
     }
 
-    fn broker_properties(&self) -> String {
+    /// The properties of a broker of some version before some proxy; `extra` wins over all others.
+    pub(super) fn broker_properties(
+        &self,
+        version: KafkaVersion,
+        proxy: Option<&Proxy>,
+        extra: &[(&str, &str)],
+    ) -> String {
         let replicas = self.brokers.min(3).to_string();
         let defaults = [
             // A killed broker is noticed after this time, so short sessions make quick tests; but a broker that
@@ -234,7 +283,7 @@ impl ClusterBuilder {
             ("transaction.state.log.min.isr", "1"),
             ("transaction.state.log.num.partitions", "1"),
         ];
-        let newer = if self.version >= KafkaVersion::V0_11_0_3 {
+        let newer = if version >= KafkaVersion::V0_11_0_3 {
             newer.as_slice()
         } else {
             &[]
@@ -243,10 +292,13 @@ impl ClusterBuilder {
             .properties
             .iter()
             .map(|(key, value)| (key.as_str(), value.as_str()));
+        let advertised = proxy.map(|proxy| proxy.address().port().to_string());
         let lines: Vec<String> = defaults
             .into_iter()
             .chain(newer.iter().copied())
+            .chain(advertised.as_deref().map(|port| ("advertised.port", port)))
             .chain(own)
+            .chain(extra.iter().copied())
             .map(|(key, value)| format!("{key}={value}"))
             .collect();
         lines.join("\n")
@@ -265,6 +317,16 @@ fn environment(
         ("HEAP", heap.to_owned()),
         ("JAVA_OPTS", options),
     ]
+}
+
+/// Every server with the ports by which one of them reaches it: those of a link, or its own.
+fn servers_as_seen_by(viewer: usize, own_ports: &[[PortLease; 2]], links: &[Link]) -> String {
+    let servers = own_ports.iter().enumerate().map(|(server, own)| {
+        let link = links.iter().find(|link| link.leads(viewer, server));
+        let [follow, elect] = link.map_or_else(|| own.each_ref().map(PortLease::port), Link::ports);
+        format!("{}=127.0.0.1:{follow}:{elect}", server + 1)
+    });
+    servers.collect::<Vec<_>>().join(" ")
 }
 
 /// Starts the servers side by side, then the brokers: neither an ensemble nor a cluster needs an order within.

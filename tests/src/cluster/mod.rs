@@ -1,7 +1,9 @@
 //! Real clusters: ZooKeeper servers and Kafka brokers on loopback ports.
 
 mod builder;
+mod links;
 mod node;
+mod sessions;
 mod shared;
 mod tools;
 
@@ -13,6 +15,7 @@ use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 
 pub use self::builder::ClusterBuilder;
+use self::links::Link;
 pub use self::node::{Node, four_letter_word};
 pub use self::tools::{CheckedOffset, JavaConsumer};
 use crate::jars::{Jars, KafkaVersion};
@@ -25,12 +28,14 @@ const SETTLE_PATIENCE: Duration = Duration::from_secs(60);
 /// A running cluster. Dropping it kills its JVMs and removes its data.
 #[derive(Debug)]
 pub struct Cluster {
+    layout: ClusterBuilder,
     version: KafkaVersion,
     jars: Jars,
     chroot: String,
     // Dropped in this order: brokers, servers, data.
     brokers: Vec<Node>,
     zookeepers: Vec<Node>,
+    links: Vec<Link>,
     directory: TempDir,
 }
 
@@ -60,6 +65,28 @@ impl Cluster {
     /// The brokers; broker `n` has id `n`.
     pub fn brokers(&self) -> &[Node] {
         &self.brokers
+    }
+
+    /// Stops a broker in order, and starts it again on its data as another version, with further properties, such as
+    /// `inter.broker.protocol.version`.
+    ///
+    /// # Errors
+    ///
+    /// When it does not stop, its jars cannot be had, or it does not serve again.
+    pub fn replace_broker(
+        &self,
+        broker: usize,
+        version: KafkaVersion,
+        properties: &[(&str, &str)],
+    ) -> Result<()> {
+        let node = &self.brokers[broker];
+        let properties = self
+            .layout
+            .broker_properties(version, node.proxy(), properties);
+        let jars = Jars::resolve(version)?.directory().display().to_string();
+        node.term()?;
+        node.set_environment([("JARS", jars), ("KAFKA_PROPERTIES", properties)]);
+        node.start()
     }
 
     /// The ZooKeeper servers.

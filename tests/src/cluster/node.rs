@@ -16,6 +16,7 @@ use rustix::process::Signal;
 use crate::metadata;
 use crate::ports::PortLease;
 use crate::process::GuardedChild;
+use crate::proxy::Proxy;
 use crate::{wait_for, wait_some};
 
 /// How long a JVM may take until it serves, on a machine that is busy with other tests.
@@ -45,7 +46,9 @@ pub struct Node {
     /// Further ports that nobody else may take (those of an ensemble's servers among themselves).
     pub(crate) _ports: Vec<PortLease>,
     pub(crate) script: PathBuf,
-    pub(crate) environment: Vec<(&'static str, String)>,
+    /// What stands before it, where clients reach it through a proxy.
+    pub(crate) proxy: Option<Proxy>,
+    pub(crate) environment: Mutex<Vec<(&'static str, String)>>,
     pub(crate) log: PathBuf,
     /// Where the log of the current run begins.
     pub(crate) log_start: AtomicUsize,
@@ -56,6 +59,12 @@ impl Node {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.port.address()
+    }
+
+    /// The proxy before it, if it has one. See
+    /// [`ClusterBuilder::brokers_behind_proxies`](crate::ClusterBuilder::brokers_behind_proxies).
+    pub fn proxy(&self) -> Option<&Proxy> {
+        self.proxy.as_ref()
     }
 
     /// The JVM's process id, while it runs.
@@ -166,7 +175,7 @@ impl Node {
         self.log_start.store(self.log().len(), Ordering::Relaxed);
         let mut command = Command::new(&self.script);
         command
-            .envs(self.environment.iter().map(|(key, value)| (key, value)))
+            .envs(lock(&self.environment).iter().cloned())
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log);
@@ -228,6 +237,15 @@ impl Node {
             .to_owned()
     }
 
+    /// What its start script shall be told from its next start on.
+    pub(crate) fn set_environment(&self, changes: [(&'static str, String); 2]) {
+        let mut environment = lock(&self.environment);
+        for (key, value) in changes {
+            environment.retain(|(known, _)| *known != key);
+            environment.push((key, value));
+        }
+    }
+
     fn signal(&self, signal: Signal) -> Result<()> {
         match self.process().as_mut() {
             Some(child) => child.signal(signal),
@@ -236,7 +254,7 @@ impl Node {
     }
 
     fn process(&self) -> MutexGuard<'_, Option<GuardedChild>> {
-        self.process.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.process)
     }
 }
 
@@ -259,4 +277,8 @@ pub fn four_letter_word(server: SocketAddr, word: &str) -> Result<String> {
     let mut answer = Vec::new();
     stream.take(16 << 20).read_to_end(&mut answer)?;
     Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
