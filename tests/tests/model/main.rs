@@ -1,0 +1,241 @@
+//! The model of ZooKeeper against the real 3.4.6: the same random operations on both, and everything that they send must be equal.
+
+mod operations;
+mod pair;
+mod real;
+
+use anyhow::{Context as _, Result};
+use divvy_tests::{Cluster, scale};
+use divvy_zookeeper::wire::{
+    Auth, ErrorCode, EventKind, OpCode, OpResult, Request, Response, Secret, ServerFrame,
+};
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
+
+use operations::Generator;
+use pair::{Pair, Session, Tamper, with_wrong_password};
+
+/// How many clients there are at a time.
+const CLIENTS: usize = 4;
+/// ZooKeeper's tick in ms, by which session timeouts are bounded.
+const TICK_MS: u32 = 500;
+/// Codes that 3.4.6 does not know.
+const UNKNOWN: [i32; 4] = [15, 18, 105, 999];
+
+struct Run {
+    rng: StdRng,
+    pair: Pair,
+    clients: Vec<(usize, Session)>,
+    ended: Vec<Session>,
+}
+
+impl Run {
+    fn new(seed: u64, server: std::net::SocketAddr, tamper: Tamper) -> Run {
+        Run {
+            rng: StdRng::seed_from_u64(seed),
+            pair: Pair::new(server, u64::from(TICK_MS), tamper),
+            clients: Vec::new(),
+            ended: Vec::new(),
+        }
+    }
+
+    fn operations(&mut self, count: usize) -> Result<()> {
+        while self.pair.compared < count {
+            let before = self.pair.compared;
+            self.step()
+                .with_context(|| format!("after {before} operations"))?;
+        }
+        Ok(())
+    }
+
+    fn step(&mut self) -> Result<()> {
+        if self.clients.len() < CLIENTS {
+            return self.join();
+        }
+        for _ in 0..self.rng.random_range(1..12) {
+            let index = self.rng.random_range(0..self.clients.len());
+            let (client, _) = self.clients[index];
+            let model = &self.pair.model;
+            let rng = &mut self.rng;
+            let request = Generator { rng, model }.request();
+            let said = format!("{request:?}");
+            self.pair
+                .request(client, request)
+                .with_context(|| format!("client {client} asked for {said}"))?;
+        }
+        self.pair.settle()?;
+        if self.rng.random_ratio(1, 20) {
+            self.part()?;
+        }
+        Ok(())
+    }
+
+    fn join(&mut self) -> Result<()> {
+        let timeout_ms = self.rng.random_range(8_000..12_000);
+        if self.rng.random_ratio(1, 5)
+            && let Some(session) = self.ended.pop()
+        {
+            // Over, or about to be.
+            self.pair.connect(0, timeout_ms, &session)?;
+        }
+        let joined = self.pair.connect(0, timeout_ms, &Session::default())?;
+        self.clients.push(joined.context("no session")?);
+        Ok(())
+    }
+
+    /// A client goes away in one way or another; mostly it comes back.
+    fn part(&mut self) -> Result<()> {
+        let index = self.rng.random_range(0..self.clients.len());
+        let (client, session) = self.clients.swap_remove(index);
+        match self.rng.random_range(0..6) {
+            0 | 1 => {
+                self.pair.request(client, Request::CloseSession)?;
+                self.pair.expect_closed(client)?;
+                self.ended.push(session);
+                return self.pair.settle();
+            }
+            2 => {
+                let code = UNKNOWN[self.rng.random_range(0..UNKNOWN.len())];
+                let code = OpCode::from(code);
+                let body = bytes::Bytes::new();
+                self.pair.request(client, Request::Other { code, body })?;
+                self.pair.expect_closed(client)?;
+            }
+            3 => {
+                let wrong = with_wrong_password(&session);
+                self.pair.connect(0, 10_000, &wrong)?;
+                // Both have closed the client's first connection all the same.
+                self.pair.expect_closed(client)?;
+            }
+            4 => {
+                let ahead = self.pair.model.last_zxid() + 1;
+                self.pair.connect(ahead, 10_000, &session)?;
+                self.pair.drop_connection(client);
+            }
+            _ => self.pair.drop_connection(client),
+        }
+        let seen = self.pair.model.last_zxid();
+        let back = self.pair.connect(seen, 10_000, &session)?;
+        let (client, session) = back.context("the session is over")?;
+        let identity = Auth {
+            scheme: "digest".to_owned(),
+            data: Secret::new(*b"user:password"),
+        };
+        self.pair.request(client, Request::Auth(identity))?;
+        self.clients.push((client, session));
+        Ok(())
+    }
+}
+
+fn zookeeper() -> Result<Cluster> {
+    Cluster::builder().brokers(0).tick_ms(TICK_MS).start()
+}
+
+#[test]
+fn the_model_does_what_the_real_server_does() -> Result<()> {
+    let cluster = zookeeper()?;
+    let seed = seed();
+    let mut run = Run::new(seed, cluster.zookeepers()[0].address(), |_| {});
+    let count = scale(20_000, 100_000);
+    let outcome = run.operations(count);
+    outcome.with_context(|| format!("seed {seed}; repeat it with MODEL_SEED={seed}"))?;
+    let events = run.pair.events;
+    assert!(events > count / 20, "{events} events");
+    println!("seed {seed}: {count} operations, {events} events");
+    Ok(())
+}
+
+/// `MODEL_SEED`, or always the same.
+fn seed() -> u64 {
+    let given = std::env::var("MODEL_SEED").ok();
+    given.and_then(|seed| seed.parse().ok()).unwrap_or(1)
+}
+
+/// A comparison that notices nothing proves nothing: each of these differences must be seen.
+#[test]
+fn differences_are_noticed() -> Result<()> {
+    let tampers: [(&str, Tamper); 8] = [
+        ("another error", another_error),
+        ("an error within a multi", another_step),
+        ("a sequential name", another_name),
+        ("a child too few", a_child_too_few),
+        ("the transaction of the children", another_pzxid),
+        ("the count of the children's changes", another_cversion),
+        ("null for empty", null_for_empty),
+        ("another event", another_event),
+    ];
+    for (what, tamper) in tampers {
+        let cluster = zookeeper()?;
+        let mut run = Run::new(2, cluster.zookeepers()[0].address(), tamper);
+        let outcome = run.operations(20_000);
+        assert!(outcome.is_err(), "nobody notices {what}");
+    }
+    Ok(())
+}
+
+fn another_error(frame: &mut ServerFrame) {
+    if let ServerFrame::Reply { result, .. } = frame
+        && *result == Err(ErrorCode::NoChildrenForEphemerals)
+    {
+        *result = Err(ErrorCode::NoNode);
+    }
+}
+
+fn another_step(frame: &mut ServerFrame) {
+    if let Some(Response::Multi(results)) = response(frame)
+        && let Some(last) = results.last_mut()
+        && *last == OpResult::Error(Some(ErrorCode::RuntimeInconsistency))
+    {
+        *last = OpResult::Error(None);
+    }
+}
+
+fn another_name(frame: &mut ServerFrame) {
+    if let Some(Response::Create { path }) = response(frame)
+        && path.ends_with("0000000012")
+    {
+        path.pop();
+        path.push('3');
+    }
+}
+
+fn a_child_too_few(frame: &mut ServerFrame) {
+    if let Some(Response::GetChildren { names }) = response(frame) {
+        names.pop();
+    }
+}
+
+fn another_pzxid(frame: &mut ServerFrame) {
+    if let Some(Response::Exists(stat)) = response(frame) {
+        stat.pzxid = stat.mzxid;
+    }
+}
+
+fn another_cversion(frame: &mut ServerFrame) {
+    if let Some(Response::GetChildren2 { stat, .. }) = response(frame) {
+        stat.cversion = stat.num_children;
+    }
+}
+
+fn null_for_empty(frame: &mut ServerFrame) {
+    if let Some(Response::GetData { data, .. }) = response(frame)
+        && data.as_ref().is_some_and(bytes::Bytes::is_empty)
+    {
+        *data = None;
+    }
+}
+
+fn another_event(frame: &mut ServerFrame) {
+    if let ServerFrame::Event(event) = frame
+        && event.kind == EventKind::Created
+    {
+        event.kind = EventKind::DataChanged;
+    }
+}
+
+fn response(frame: &mut ServerFrame) -> Option<&mut Response> {
+    match frame {
+        ServerFrame::Reply { result, .. } => result.as_mut().ok(),
+        _ => None,
+    }
+}
