@@ -64,7 +64,7 @@ fn log_to_stderr(verbose: u8) {
     let level = match verbose {
         0 => "error",
         1 => "info,divvy=info",
-        2 => "debug,zookeeper_client=info",
+        2 => "debug",
         _ => "trace",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));

@@ -2,6 +2,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
+use crate::wire::MAX_FRAME;
 
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,9 @@ pub struct Config {
     /// The ACL of the nodes that are created. Existing nodes are never changed. Default: [`Acl::Open`]. Kafka:
     /// `zookeeper.set.acl`.
     pub acl: Acl,
+    /// The longest message that is taken from a server, in bytes; a longer one costs the connection. Between 2 MiB and 1 GiB,
+    /// because a request may take 1 MiB. Default: 4 MiB. Java: the system property `jute.maxbuffer`.
+    pub max_frame: usize,
 }
 
 /// An identity that a session has.
@@ -77,6 +81,7 @@ impl Config {
             request_timeout: Duration::from_secs(6),
             auth: Vec::new(),
             acl: Acl::Open,
+            max_frame: MAX_FRAME,
         }
     }
 
@@ -107,6 +112,12 @@ impl Config {
                     format!("{value:?} is not between {least:?} and {hour:?}"),
                 ));
             }
+        }
+        if !(2 << 20..=1 << 30).contains(&self.max_frame) {
+            return Err(Error::config(
+                "max_frame",
+                format!("{} bytes are not between 2 MiB and 1 GiB", self.max_frame),
+            ));
         }
         for Auth::Digest { username, .. } in &self.auth {
             if username.is_empty() || username.contains(':') {

@@ -10,8 +10,11 @@
 //! * [`documents`] reads and writes what Kafka keeps in its nodes, and [`paths`] says where; both are pure.
 //! * [`Session::brokers`], [`Session::topic`] and their like read the cluster.
 //!
-//! What it does not do: it knows nothing of partitions being claimed, of leases and of rebalances (that is the group's), it has
-//! no TLS (ZooKeeper 3.4 has none), and it speaks to servers from 3.4 on.
+//! * [`Lease`] says how long what a session holds is certainly nobody else's.
+//! * [`wire`] is the protocol itself, for a client and for a server. [`Dial`] and [`Clock`] are what a session reaches the world
+//!   through; both can be replaced ([`ZooKeeper::with_parts`]).
+//!
+//! What it does not do: it knows nothing of partitions being claimed and of rebalances (that is the group's), it has no TLS (ZooKeeper 3.4 has none), and it speaks to servers from 3.4 on.
 //!
 //! Call its functions from within a tokio runtime with a timer.
 //!
@@ -36,12 +39,15 @@
 
 pub mod clock;
 mod config;
-mod connect;
+pub mod dial;
 pub mod documents;
+mod ensemble;
 mod error;
 pub mod lease;
+mod open;
 pub mod paths;
 mod secret;
+mod servers;
 mod session;
 mod stat;
 mod thread;
@@ -51,12 +57,13 @@ mod zookeeper;
 
 pub use clock::{BootClock, BootTime, Clock};
 pub use config::{Acl, Auth, Config};
+pub use dial::{Dial, Pipe};
 pub use error::{Error, Result};
 pub use lease::Lease;
 pub use secret::Secret;
 pub use session::{
-    Change, ChangeKind, Changes, Children, Create, CreatePersistent, Delete, MAX_SET_MANY, Node,
-    Session, Set, SetData, SetMany, State,
+    Change, ChangeKind, Changes, Children, Create, CreatePersistent, Credentials, Delete,
+    DeleteChecked, MAX_SET_MANY, Node, Session, Set, SetData, SetMany, State,
 };
 pub use stat::Stat;
-pub use zookeeper::ZooKeeper;
+pub use zookeeper::{Parts, ZooKeeper};

@@ -161,3 +161,24 @@ pub(crate) fn parent(path: &str) -> Option<&str> {
         Some(slash) => Some(&path[..slash]),
     }
 }
+
+/// A path from the root of the tree on.
+pub(crate) fn absolute(chroot: Option<&str>, path: &str) -> String {
+    match chroot {
+        None => path.to_owned(),
+        Some(chroot) if path == "/" => chroot.to_owned(),
+        Some(chroot) => format!("{chroot}{path}"),
+    }
+}
+
+/// The opposite of [`absolute`]; `None` for what is not below the chroot.
+pub(crate) fn below<'a>(chroot: Option<&str>, path: &'a str) -> Option<&'a str> {
+    let Some(chroot) = chroot else {
+        return Some(path);
+    };
+    match path.strip_prefix(chroot)? {
+        "" => Some("/"),
+        rest if rest.starts_with('/') => Some(rest),
+        _ => None,
+    }
+}

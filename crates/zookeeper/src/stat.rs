@@ -25,21 +25,3 @@ pub struct Stat {
     /// How many children the node has.
     pub num_children: i32,
 }
-
-impl From<zookeeper_client::Stat> for Stat {
-    fn from(stat: zookeeper_client::Stat) -> Self {
-        Self {
-            czxid: stat.czxid,
-            mzxid: stat.mzxid,
-            pzxid: stat.pzxid,
-            ctime: stat.ctime,
-            mtime: stat.mtime,
-            version: stat.version,
-            cversion: stat.cversion,
-            aversion: stat.aversion,
-            ephemeral_owner: stat.ephemeral_owner,
-            data_length: stat.data_length,
-            num_children: stat.num_children,
-        }
-    }
-}

@@ -6,14 +6,14 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
-/// The thread on which sessions run.
+/// The thread on which sessions run, or somebody else's runtime in its place.
 ///
 /// It lives as long as a handle or a session refers to it, and then until the servers have confirmed that the sessions are
 /// closed, so that dropping everything frees the ephemeral nodes too.
 pub(crate) struct Thread {
     handle: Handle,
     open: watch::Sender<usize>,
-    _alive: oneshot::Sender<()>,
+    _alive: Option<oneshot::Sender<()>>,
 }
 
 /// Keeps the thread for as long as a session has work to do on it.
@@ -44,8 +44,17 @@ impl Thread {
         Ok(Arc::new(Self {
             handle,
             open,
-            _alive: alive,
+            _alive: Some(alive),
         }))
+    }
+
+    /// Has sessions run on a runtime that somebody else drives.
+    pub(crate) fn on(handle: Handle) -> Arc<Self> {
+        Arc::new(Self {
+            handle,
+            open: watch::channel(0).0,
+            _alive: None,
+        })
     }
 
     pub(crate) fn handle(&self) -> &Handle {

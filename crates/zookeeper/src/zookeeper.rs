@@ -1,13 +1,18 @@
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use tokio::runtime::Handle;
 
-use crate::config::Config;
-use crate::connect;
+use crate::clock::{BootClock, Clock};
+use crate::config::{Config, ConnectString};
+use crate::dial::{Dial, TcpDial};
+use crate::ensemble::Ensemble;
 use crate::error::{Error, Result};
+use crate::open::open;
+use crate::servers::{Servers, draw};
 use crate::session::Session;
 use crate::thread::Thread;
 
@@ -19,10 +24,27 @@ pub struct ZooKeeper {
     inner: Arc<Inner>,
 }
 
+/// What a [`ZooKeeper`] handle reaches the world through, for those who have a world of their own.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// Connects to the servers.
+    pub dial: Arc<dyn Dial>,
+    /// What the lease is counted by. Everything else goes by tokio's clock.
+    pub clock: Arc<dyn Clock>,
+    /// Where the sessions run, in place of a thread of their own; with timers.
+    pub runtime: Handle,
+    /// What decides all that is by chance: the order of the servers, and the length of pauses.
+    pub seed: u64,
+}
+
 struct Inner {
     config: Arc<Config>,
+    connect: ConnectString,
+    dial: Arc<dyn Dial>,
+    clock: Arc<dyn Clock>,
     thread: Arc<Thread>,
     current: Mutex<Current>,
+    chance: Mutex<u64>,
 }
 
 type Attempt = Shared<BoxFuture<'static, Result<Session>>>;
@@ -44,11 +66,39 @@ impl ZooKeeper {
         config.validate()?;
         let thread = Thread::start(config.request_timeout)
             .map_err(|error| Error::Thread(Arc::new(error)))?;
+        let parts = Parts {
+            dial: Arc::new(TcpDial {
+                max_frame: config.max_frame,
+            }),
+            clock: Arc::new(BootClock),
+            runtime: thread.handle().clone(),
+            // Differs from one process to the next.
+            seed: RandomState::new().hash_one(std::process::id()),
+        };
+        Self::assemble(config, parts, thread)
+    }
+
+    /// Like [`ZooKeeper::new`], with parts of the caller's. There is no thread and no chance then but in these.
+    ///
+    /// # Errors
+    /// [`Error::Config`].
+    pub fn with_parts(config: Config, parts: Parts) -> Result<Self> {
+        config.validate()?;
+        let thread = Thread::on(parts.runtime.clone());
+        Self::assemble(config, parts, thread)
+    }
+
+    fn assemble(config: Config, parts: Parts, thread: Arc<Thread>) -> Result<Self> {
+        let connect = ConnectString::parse(&config.connect)?;
         Ok(Self {
             inner: Arc::new(Inner {
                 config: Arc::new(config),
+                connect,
+                dial: parts.dial,
+                clock: parts.clock,
                 thread,
                 current: Mutex::default(),
+                chance: Mutex::new(parts.seed),
             }),
         })
     }
@@ -113,7 +163,7 @@ impl ZooKeeper {
 
     fn open(&self) -> Attempt {
         let thread = &self.inner.thread;
-        let opening = connect::open(self.inner.config.clone(), thread.clone());
+        let opening = open(self.ensemble(), thread.clone());
         let opening = thread.handle().spawn(Box::pin(opening));
         let servers = self.inner.config.connect.clone();
         opening
@@ -127,6 +177,19 @@ impl ZooKeeper {
             })
             .boxed()
             .shared()
+    }
+
+    /// The ensemble as a new session sees it.
+    fn ensemble(&self) -> Ensemble {
+        let inner = &self.inner;
+        let mut chance = inner.chance.lock().unwrap_or_else(PoisonError::into_inner);
+        Ensemble {
+            config: inner.config.clone(),
+            connect: inner.connect.clone(),
+            dial: inner.dial.clone(),
+            clock: inner.clock.clone(),
+            servers: Servers::new(inner.connect.servers.clone(), draw(&mut chance)),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Current> {

@@ -3,8 +3,8 @@
 use divvy_tests::{unique, wait_for};
 use divvy_zookeeper::documents::TopicAssignment;
 use divvy_zookeeper::{
-    Acl, Auth, ChangeKind, Config, Create, CreatePersistent, Delete, Error, Set, SetData, SetMany,
-    State, paths,
+    Acl, Auth, ChangeKind, Config, Create, CreatePersistent, Delete, DeleteChecked, Error, Set,
+    SetData, SetMany, State, paths,
 };
 
 use crate::{SOON, change, created, session, shared, zookeeper};
@@ -144,6 +144,43 @@ async fn a_transaction_is_done_whole_or_not_at_all() {
         session.set_many(&many).await,
         Err(Error::TooLarge { .. })
     ));
+    session.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_checked_delete_says_what_was_in_its_way() {
+    let session = session().await;
+    let root = format!("/{}", unique("checked"));
+    let (node, checked) = (format!("{root}/node"), format!("{root}/checked"));
+    let (missing, parent) = (format!("{root}/missing"), root.as_str());
+    for path in [&node, &checked] {
+        session.create_persistent(path, b"").await.unwrap();
+    }
+    for (path, version, check, check_version, outcome) in [
+        (
+            &*node,
+            Some(0),
+            &*checked,
+            Some(1),
+            DeleteChecked::CheckBadVersion,
+        ),
+        (&node, Some(0), &missing, None, DeleteChecked::CheckNoNode),
+        (&node, Some(1), &checked, Some(0), DeleteChecked::BadVersion),
+        (&missing, None, &checked, Some(0), DeleteChecked::NoNode),
+        (parent, None, &checked, None, DeleteChecked::NotEmpty),
+    ] {
+        let done = session
+            .delete_checked(path, version, check, check_version)
+            .await;
+        assert_eq!(done.unwrap(), outcome);
+        assert!(session.exists(&node).await.unwrap().is_some());
+    }
+    let done = session
+        .delete_checked(&node, Some(0), &checked, Some(0))
+        .await;
+    assert_eq!(done.unwrap(), DeleteChecked::Done);
+    assert_eq!(session.exists(&node).await.unwrap(), None);
+    assert_eq!(session.state(), State::Connected, "it cost the connection");
     session.close().await.unwrap();
 }
 

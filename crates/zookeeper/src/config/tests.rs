@@ -113,6 +113,13 @@ fn names_the_field_that_is_wrong() {
         ),
         (
             Config {
+                max_frame: 1 << 20,
+                ..good.clone()
+            },
+            "max_frame",
+        ),
+        (
+            Config {
                 acl: Acl::Creator,
                 ..good.clone()
             },

@@ -36,8 +36,8 @@ pub struct Lease {
 
 struct Inner {
     clock: Arc<dyn Clock>,
-    /// How long it runs from the sending of a request on.
-    length: Duration,
+    /// How long it runs from the sending of a request on, in nanoseconds.
+    length: AtomicU64,
     /// In nanoseconds of the clock; 0 before the first renewal.
     end: AtomicU64,
     lapses: AtomicU64,
@@ -77,14 +77,12 @@ impl Lease {
     pub const CAUTIOUS_FRACTION: f64 = 0.5;
 
     /// A lease that has not begun yet. It runs for `fraction` of `session_timeout`; what is no number between 0 and 1 counts as
-    /// the nearest one.
+    /// the nearest one, or as 0.
     pub fn new(clock: Arc<dyn Clock>, session_timeout: Duration, fraction: f64) -> Self {
-        // `max` first, because it makes a zero of what is no number.
-        let fraction = fraction.max(0.0).min(1.0);
         Self {
             inner: Arc::new(Inner {
                 clock,
-                length: session_timeout.mul_f64(fraction),
+                length: AtomicU64::new(length(session_timeout, fraction)),
                 end: AtomicU64::new(0),
                 lapses: AtomicU64::new(0),
                 connected: AtomicBool::new(false),
@@ -92,6 +90,12 @@ impl Lease {
                 changes: watch::Sender::new(()),
             }),
         }
+    }
+
+    /// Takes another session timeout for what is acknowledged from now on.
+    pub(crate) fn renegotiated(&self, session_timeout: Duration, fraction: f64) {
+        let length = length(session_timeout, fraction);
+        self.inner.length.store(length, Ordering::Release);
     }
 
     /// Notes that a request is about to be sent. Call it *before* its first byte is written: the server may have heard of the
@@ -105,12 +109,12 @@ impl Lease {
 
     /// Renews the lease from the moment of sending, where the answer proves that the leader keeps the session. Never shortens it.
     pub fn acknowledged(&self, sent: Sent) {
-        if !matches!(sent.kind, RequestKind::Write | RequestKind::Sync) {
+        if !sent.is_proof() {
             return;
         }
         let inner = &self.inner;
         let over = inner.over.lock().unwrap_or_else(PoisonError::into_inner);
-        let (before, end) = (inner.end(), sent.at + inner.length);
+        let (before, end) = (inner.end(), sent.at + inner.length());
         if *over || before.is_some_and(|before| end <= before) {
             return;
         }
@@ -226,7 +230,23 @@ impl Lease {
     }
 }
 
+impl Sent {
+    /// That a request was about to be sent at that moment.
+    pub(crate) fn at(at: BootTime, kind: RequestKind) -> Self {
+        Self { at, kind }
+    }
+
+    /// Whether the answer renews the lease.
+    pub(crate) fn is_proof(self) -> bool {
+        matches!(self.kind, RequestKind::Write | RequestKind::Sync)
+    }
+}
+
 impl Inner {
+    fn length(&self) -> Duration {
+        Duration::from_nanos(self.length.load(Ordering::Acquire))
+    }
+
     fn end(&self) -> Option<BootTime> {
         match self.end.load(Ordering::Acquire) {
             0 => None,
@@ -243,4 +263,12 @@ impl fmt::Debug for Lease {
             .field("connected", &self.is_connected())
             .finish_non_exhaustive()
     }
+}
+
+fn length(session_timeout: Duration, fraction: f64) -> u64 {
+    if fraction.is_nan() {
+        return 0;
+    }
+    let length = session_timeout.mul_f64(fraction.clamp(0.0, 1.0));
+    u64::try_from(length.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -80,3 +80,19 @@ fn a_child_of_the_root_needs_no_parent() {
     assert_eq!(parent("/a"), None);
     assert_eq!(parent("/"), None);
 }
+
+#[test]
+fn a_chroot_is_put_before_and_taken_away() {
+    for (chroot, path, absolute) in [
+        (None, "/", "/"),
+        (None, "/a", "/a"),
+        (Some("/kafka"), "/", "/kafka"),
+        (Some("/kafka"), "/a/b", "/kafka/a/b"),
+    ] {
+        assert_eq!(super::absolute(chroot, path), absolute);
+        assert_eq!(below(chroot, absolute), Some(path));
+    }
+    for outside in ["/", "/kaf", "/kafkaesque", "/other", ""] {
+        assert_eq!(below(Some("/kafka"), outside), None, "{outside}");
+    }
+}

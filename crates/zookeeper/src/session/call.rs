@@ -1,18 +1,12 @@
-use std::future::Future;
-use std::sync::Arc;
-use std::time::Duration;
-
-use tokio::time::{Instant, sleep, timeout_at};
-use zookeeper_client::{Client, Error as ClientError};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
 
 use super::Session;
-use super::link::End;
+use super::link::{Answer, Command, End};
+use super::operations::MAX_DATA;
 use crate::error::{Error, Result};
 use crate::paths;
-
-/// How long a lost read waits before it is repeated. It bounds the repetitions between the moment at which a connection is lost
-/// and the moment at which the supervisor has noticed.
-const REPEAT_PAUSE: Duration = Duration::from_millis(10);
+use crate::wire::{ErrorCode, Request, Response};
 
 /// One operation of a user: what an error says about it, and until when it may take, over all the requests that it needs.
 #[derive(Clone, Copy)]
@@ -39,10 +33,17 @@ pub(super) enum Refusal {
     NoChildrenForEphemerals,
 }
 
-enum Failure {
-    Refused(Refusal),
-    Lost,
-    Error(Error),
+impl Refusal {
+    pub(super) fn of(code: ErrorCode) -> Option<Self> {
+        Some(match code {
+            ErrorCode::NoNode => Self::NoNode,
+            ErrorCode::NodeExists => Self::NodeExists,
+            ErrorCode::BadVersion => Self::BadVersion,
+            ErrorCode::NotEmpty => Self::NotEmpty,
+            ErrorCode::NoChildrenForEphemerals => Self::NoChildrenForEphemerals,
+            _ => return None,
+        })
+    }
 }
 
 impl<'a> Operation<'a> {
@@ -63,16 +64,29 @@ impl<'a> Operation<'a> {
         }
     }
 
+    /// The error for an answer to another request than was asked.
+    pub(super) fn mistaken(&self) -> Error {
+        self.unexpected("the answer to another kind of request")
+    }
+
     pub(super) fn refused(&self, refusal: Refusal) -> Error {
         self.unexpected(format!("{refusal:?}"))
     }
 
     /// The error for what a server said, where that is no refusal.
-    pub(super) fn error(&self, error: ClientError) -> Error {
-        match self.classify(error) {
-            Failure::Refused(refusal) => self.refused(refusal),
-            Failure::Lost => self.lost(),
-            Failure::Error(error) => error,
+    pub(super) fn error(&self, code: ErrorCode) -> Error {
+        let path = self.path.to_owned();
+        match code {
+            ErrorCode::NoAuth => Error::NoAuth {
+                operation: self.name,
+                path,
+            },
+            ErrorCode::InvalidAcl => Error::InvalidAcl { path },
+            ErrorCode::BadArguments => Error::InvalidPath {
+                path,
+                why: "is refused by the server".to_owned(),
+            },
+            other => self.unexpected(other.to_string()),
         }
     }
 
@@ -80,35 +94,6 @@ impl<'a> Operation<'a> {
         Error::ConnectionLoss {
             operation: self.name,
             path: self.path.to_owned(),
-        }
-    }
-
-    fn classify(&self, error: ClientError) -> Failure {
-        let path = || self.path.to_owned();
-        match error {
-            ClientError::NoNode => Failure::Refused(Refusal::NoNode),
-            ClientError::NodeExists => Failure::Refused(Refusal::NodeExists),
-            ClientError::BadVersion => Failure::Refused(Refusal::BadVersion),
-            ClientError::NotEmpty => Failure::Refused(Refusal::NotEmpty),
-            ClientError::NoChildrenForEphemerals => {
-                Failure::Refused(Refusal::NoChildrenForEphemerals)
-            }
-            // The crate beneath also says `SessionExpired` by its own clock, and `ClientClosed` of a client that the supervisor
-            // is replacing: whether the session is over is the supervisor's to say.
-            ClientError::ConnectionLoss
-            | ClientError::SessionExpired
-            | ClientError::SessionMoved
-            | ClientError::ClientClosed => Failure::Lost,
-            ClientError::NoAuth => Failure::Error(Error::NoAuth {
-                operation: self.name,
-                path: path(),
-            }),
-            ClientError::InvalidAcl => Failure::Error(Error::InvalidAcl { path: path() }),
-            ClientError::BadArguments(why) => Failure::Error(Error::InvalidPath {
-                path: path(),
-                why: (*why).to_owned(),
-            }),
-            other => Failure::Error(self.unexpected(other.to_string())),
         }
     }
 }
@@ -120,42 +105,36 @@ impl Session {
             path: path.to_owned(),
             why: why.to_owned(),
         })?;
+        if path.len() > MAX_DATA {
+            return Err(Error::TooLarge {
+                path: path.chars().take(64).chain("…".chars()).collect(),
+                why: format!("a path of {} bytes", path.len()),
+            });
+        }
         Ok(Operation {
             name,
             path,
-            deadline: Instant::now() + self.inner.request_timeout,
+            deadline: Instant::now() + self.config().request_timeout,
         })
     }
 
     /// Sends a request as soon as there is a connection. Every request of every operation goes through here.
-    pub(super) async fn call<T, F, R>(
+    pub(super) async fn call(
         &self,
         operation: &Operation<'_>,
         on_loss: OnLoss,
-        request: F,
-    ) -> Result<Result<T, Refusal>>
-    where
-        F: Fn(Arc<Client>) -> R,
-        R: Future<Output = Result<T, ClientError>>,
-    {
-        let shared = &self.inner.shared;
+        request: Request,
+    ) -> Result<Result<Response, Refusal>> {
         let attempts = async {
             loop {
-                let client = shared.client().await.map_err(|end| self.ended(end))?;
-                let answer = tokio::select! {
-                    biased;
-                    answer = request(client) => answer,
-                    end = shared.over() => return Err(self.ended(end)),
-                };
-                let failure = match answer {
-                    Ok(value) => return Ok(Ok(value)),
-                    Err(error) => operation.classify(error),
-                };
-                match failure {
-                    Failure::Refused(refusal) => return Ok(Err(refusal)),
-                    Failure::Error(error) => return Err(error),
-                    Failure::Lost if on_loss == OnLoss::Fail => return Err(operation.lost()),
-                    Failure::Lost => sleep(REPEAT_PAUSE).await,
+                match self.attempt(request.clone()).await? {
+                    Some(Ok(response)) => return Ok(Ok(response)),
+                    Some(Err(code)) => match Refusal::of(code) {
+                        Some(refusal) => return Ok(Err(refusal)),
+                        None => return Err(operation.error(code)),
+                    },
+                    None if on_loss == OnLoss::Fail => return Err(operation.lost()),
+                    None => {}
                 }
             }
         };
@@ -164,8 +143,28 @@ impl Session {
             Err(_) => Err(Error::Timeout {
                 operation: operation.name,
                 path: operation.path.to_owned(),
-                after: self.inner.request_timeout,
+                after: self.config().request_timeout,
             }),
+        }
+    }
+
+    /// The answer; none where the connection was lost before it came.
+    async fn attempt(&self, request: Request) -> Result<Option<Answer>> {
+        let shared = &self.inner.shared;
+        let outbox = shared.outbox().await.map_err(|end| self.ended(end))?;
+        let asked = async {
+            let (answer, answered) = oneshot::channel();
+            let command = Command { request, answer };
+            outbox.send(command).await.ok()?;
+            answered.await.ok()
+        };
+        tokio::select! {
+            biased;
+            answer = asked => match (answer, shared.how_over()) {
+                (None, Some(end)) => Err(self.ended(end)),
+                (answer, _) => Ok(answer),
+            },
+            end = shared.over() => Err(self.ended(end)),
         }
     }
 

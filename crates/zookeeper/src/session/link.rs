@@ -1,8 +1,7 @@
-use std::sync::Arc;
-
-use zookeeper_client::{Client, SessionState, StateWatcher};
+use tokio::sync::{mpsc, oneshot};
 
 use super::Shared;
+use crate::wire::{ErrorCode, Request, Response};
 
 /// What a session is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,69 +33,51 @@ pub(super) enum End {
     Unconfirmed,
 }
 
-/// The way to the servers. Dropping the last reference to the client is what closes the session, so only the link owns one and
-/// operations borrow it for as long as they are under way.
+/// The way to the servers. What is given to a connection's outbox and not answered before the connection is lost is dropped.
 pub(super) enum Link {
-    Up(Arc<Client>),
-    /// Without a client where the crate beneath has given the session up and the supervisor tries to attach to it again.
-    Down(Option<Arc<Client>>),
+    Up(mpsc::Sender<Command>),
+    Down,
     Over(End),
 }
 
+/// A request, and who waits for its answer.
+pub(super) struct Command {
+    pub(super) request: Request,
+    pub(super) answer: oneshot::Sender<Answer>,
+}
+
+pub(super) type Answer = Result<Response, ErrorCode>;
+
 impl Shared {
-    /// Takes over a client that is attached to the session, and gives the watcher of its states. Where the session was closed
-    /// meanwhile the client is let go at once, which closes the session at the servers.
-    pub(super) fn attach(&self, client: Client) -> StateWatcher {
-        let states = client.state_watcher();
-        // What changes after the watcher was made is told by it; what changed before is seen here.
-        let connected = client.state() == SessionState::SyncConnected;
-        let client = Arc::new(client);
-        let changed = self.link.send_if_modified(|link| {
-            let open = !matches!(link, Link::Over(_));
-            if open {
-                *link = Link::Down(Some(client));
-            }
-            open
-        });
-        if changed && connected {
-            self.connected(true);
+    /// Takes requests over a new connection from now on.
+    pub(super) fn up(&self, outbox: mpsc::Sender<Command>) {
+        if self.relink(Link::Up(outbox)) {
+            self.lease.set_connected(true);
+            self.publish(State::Connected);
         }
-        states
     }
 
-    /// Forgets a client that is of no use any more.
-    pub(super) fn detach(&self) {
+    /// Has requests wait for the next connection.
+    pub(super) fn down(&self) {
+        if self.relink(Link::Down) {
+            self.lease.set_connected(false);
+            self.publish(State::Disconnected);
+        }
+    }
+
+    fn relink(&self, to: Link) -> bool {
         self.link.send_if_modified(|link| {
             let open = !matches!(link, Link::Over(_));
             if open {
-                *link = Link::Down(None);
+                *link = to;
             }
             open
-        });
-        self.publish(State::Disconnected);
-    }
-
-    pub(super) fn connected(&self, connected: bool) {
-        let changed = self.link.send_if_modified(|link| {
-            let next = match link {
-                Link::Down(Some(client)) if connected => Link::Up(client.clone()),
-                Link::Up(client) if !connected => Link::Down(Some(client.clone())),
-                _ => return false,
-            };
-            *link = next;
-            true
-        });
-        if changed {
-            self.publish(if connected {
-                State::Connected
-            } else {
-                State::Disconnected
-            });
-        }
+        })
     }
 
     /// Ends the session for its users. The first end counts, unless a later one tells what became of a session that was closed.
     pub(super) fn end(&self, end: End) {
+        self.lease.revoke();
         self.link.send_if_modified(|link| {
             let news = match link {
                 Link::Over(before) => *before == End::Closed && end == End::Unconfirmed,
@@ -110,11 +91,27 @@ impl Shared {
     }
 
     pub(super) fn is_over(&self) -> bool {
-        matches!(*self.link.borrow(), Link::Over(_))
+        self.how_over().is_some()
     }
 
     pub(super) fn is_unconfirmed(&self) -> bool {
-        matches!(*self.link.borrow(), Link::Over(End::Unconfirmed))
+        self.how_over() == Some(End::Unconfirmed)
+    }
+
+    pub(super) fn how_over(&self) -> Option<End> {
+        match *self.link.borrow() {
+            Link::Over(end) => Some(end),
+            _ => None,
+        }
+    }
+
+    /// Says to everybody that the session is over, with all that belonged to it.
+    pub(super) fn finish(&self) {
+        self.watches.lose_all();
+        self.publish(match self.how_over() {
+            Some(End::Expired) => State::Expired,
+            _ => State::Closed,
+        });
     }
 
     pub(super) fn publish(&self, state: State) {
@@ -140,14 +137,14 @@ impl Shared {
         }
     }
 
-    /// The client of a connected session, as soon as it is connected.
-    pub(super) async fn client(&self) -> Result<Arc<Client>, End> {
+    /// Where to put requests, as soon as the session is connected.
+    pub(super) async fn outbox(&self) -> Result<mpsc::Sender<Command>, End> {
         let mut link = self.link.subscribe();
         loop {
             match &*link.borrow_and_update() {
-                Link::Up(client) => return Ok(client.clone()),
+                Link::Up(outbox) => return Ok(outbox.clone()),
                 Link::Over(end) => return Err(*end),
-                Link::Down(_) => {}
+                Link::Down => {}
             }
             if link.changed().await.is_err() {
                 return Err(End::Closed);

@@ -1,13 +1,17 @@
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::timeout;
-use zookeeper_client::Client;
 
-use crate::config::Acl;
+use crate::config::Config;
+use crate::ensemble::{Attached, Ensemble, Identity};
 use crate::error::{Error, Result};
+use crate::lease::Lease;
+use crate::paths;
+use crate::secret::Secret;
 use crate::thread::Thread;
 
 #[cfg(test)]
@@ -15,21 +19,24 @@ mod tests;
 
 mod call;
 mod changes;
+mod connection;
 mod link;
 mod operations;
 mod outcome;
 mod supervisor;
 mod watched;
+mod watches;
 
 pub use changes::{Change, ChangeKind, Changes};
 pub use link::State;
 pub use operations::MAX_SET_MANY;
-pub use outcome::{Children, Create, CreatePersistent, Delete, Node, Set, SetData, SetMany};
-
-pub(crate) use supervisor::Reattach;
+pub use outcome::{
+    Children, Create, CreatePersistent, Delete, DeleteChecked, Node, Set, SetData, SetMany,
+};
 
 use link::{End, Link};
-use watched::Watches;
+use supervisor::Supervisor;
+use watches::Watches;
 
 /// One ZooKeeper session.
 ///
@@ -55,49 +62,80 @@ pub struct Session {
 
 struct Inner {
     id: i64,
-    timeout: Duration,
-    request_timeout: Duration,
-    acl: Acl,
+    password: Secret,
+    servers: Vec<String>,
+    config: Arc<Config>,
     shared: Arc<Shared>,
-    thread: Arc<Thread>,
+    /// Keeps the thread for as long as somebody has the session.
+    _thread: Arc<Thread>,
 }
 
-/// What the session has in common with the tasks that serve it on its thread.
+/// What the session has in common with the task that serves it on its thread.
 struct Shared {
+    chroot: Option<String>,
+    lease: Lease,
+    /// In nanoseconds.
+    timeout: AtomicU64,
     link: watch::Sender<Link>,
     states: watch::Sender<State>,
     watches: Watches,
 }
 
+/// What it takes to act for a session, such as closing it for a process that has died: a bearer token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Credentials {
+    /// The session's id.
+    pub id: i64,
+    /// Its password.
+    pub password: Secret,
+    /// The servers, each `host:port`.
+    pub servers: Vec<String>,
+    /// The session timeout that the servers chose.
+    pub timeout: Duration,
+}
+
+/// For which part of the session timeout the lease runs.
+pub(crate) fn fraction(wanted: Duration, chosen: Duration) -> f64 {
+    match wanted == chosen {
+        true => Lease::FRACTION,
+        false => Lease::CAUTIOUS_FRACTION,
+    }
+}
+
 impl Session {
-    /// Takes over a connected client. Called on the session's thread.
+    /// Takes over a connection with a new session. Called on the session's thread.
     pub(crate) fn start(
-        client: Client,
-        reattach: Reattach,
-        request_timeout: Duration,
-        acl: Acl,
+        attached: Attached,
+        ensemble: Ensemble,
+        lease: Lease,
         thread: Arc<Thread>,
     ) -> Self {
-        let (info, timeout) = (client.session().clone(), client.session_timeout());
-        let id = info.id().0;
-        let shared = Arc::new(Shared {
-            link: watch::Sender::new(Link::Down(None)),
-            states: watch::Sender::new(State::Disconnected),
-            watches: Watches::new(),
-        });
-        let states = shared.attach(client);
-        let supervisor =
-            supervisor::supervise(shared.clone(), states, info, reattach, thread.busy());
-        thread.handle().spawn(Box::pin(supervisor));
-        Self {
-            inner: Arc::new(Inner {
+        let (id, password, timeout) = (attached.id, attached.password.clone(), attached.timeout);
+        let chroot = ensemble.connect.chroot.clone();
+        let shared = Arc::new(Shared::new(chroot, lease, timeout));
+        let inner = Inner {
+            id,
+            password: password.clone(),
+            servers: ensemble.connect.servers.clone(),
+            config: ensemble.config.clone(),
+            shared: shared.clone(),
+            _thread: thread.clone(),
+        };
+        let supervisor = Supervisor {
+            shared,
+            ensemble,
+            identity: Identity {
                 id,
-                timeout,
-                request_timeout,
-                acl,
-                shared,
-                thread,
-            }),
+                password,
+                last_zxid: 0,
+            },
+            timeout,
+        };
+        let running = supervisor.run(attached, thread.busy());
+        thread.handle().spawn(Box::pin(running));
+        Self {
+            inner: Arc::new(inner),
         }
     }
 
@@ -108,7 +146,24 @@ impl Session {
 
     /// The session timeout that the servers chose.
     pub fn timeout(&self) -> Duration {
-        self.inner.timeout
+        let nanos = self.inner.shared.timeout.load(Ordering::Acquire);
+        Duration::from_nanos(nanos)
+    }
+
+    /// The delivery lease: how long what this session holds is certainly nobody else's.
+    pub fn lease(&self) -> &Lease {
+        &self.inner.shared.lease
+    }
+
+    /// What it takes to act for this session. Whoever gets hold of it can end the session: pass it on to nobody but a process of
+    /// one's own, and never by its arguments or environment.
+    pub fn credentials(&self) -> Credentials {
+        Credentials {
+            id: self.id(),
+            password: self.inner.password.clone(),
+            servers: self.inner.servers.clone(),
+            timeout: self.timeout(),
+        }
     }
 
     /// The state now.
@@ -158,14 +213,49 @@ impl Session {
         self.inner.shared.end(End::Closed);
         let mut states = self.states();
         let over = states.wait_for(|state| state.is_final());
-        match timeout(self.inner.request_timeout, over).await {
+        match timeout(self.config().request_timeout, over).await {
             Ok(_) if !self.inner.shared.is_unconfirmed() => Ok(()),
             _ => Err(Error::Timeout {
                 operation: "the request to close",
                 path: format!("session 0x{:x}", self.id()),
-                after: self.inner.request_timeout,
+                after: self.config().request_timeout,
             }),
         }
+    }
+}
+
+impl Session {
+    pub(crate) fn config(&self) -> &Arc<Config> {
+        &self.inner.config
+    }
+
+    fn absolute(&self, path: &str) -> String {
+        self.inner.shared.absolute(path)
+    }
+}
+
+impl Shared {
+    fn new(chroot: Option<String>, lease: Lease, timeout: Duration) -> Self {
+        let shared = Self {
+            watches: Watches::new(chroot.clone()),
+            chroot,
+            lease,
+            timeout: AtomicU64::new(0),
+            link: watch::Sender::new(Link::Down),
+            states: watch::Sender::new(State::Disconnected),
+        };
+        shared.set_timeout(timeout);
+        shared
+    }
+
+    fn set_timeout(&self, timeout: Duration) {
+        let nanos = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
+        self.timeout.store(nanos, Ordering::Release);
+    }
+
+    /// A path from the root of the tree on.
+    fn absolute(&self, path: &str) -> String {
+        paths::absolute(self.chroot.as_deref(), path)
     }
 }
 

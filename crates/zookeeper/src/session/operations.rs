@@ -1,57 +1,55 @@
-use std::sync::Arc;
-
-use zookeeper_client::{
-    Acl as ClientAcl, Acls, Client, CreateMode, CreateOptions, Error as ClientError,
-    MultiWriteError, MultiWriteResult, Permission,
-};
+use bytes::Bytes;
 
 use super::Session;
 use super::call::{OnLoss, Operation, Refusal};
-use super::outcome::{Children, Create, CreatePersistent, Delete, Node, Set, SetData, SetMany};
+use super::outcome::{
+    Children, Create, CreatePersistent, Delete, DeleteChecked, Node, Set, SetData, SetMany,
+};
 use crate::config::Acl;
 use crate::error::{Error, Result};
 use crate::paths;
 use crate::stat::Stat;
+use crate::wire::{
+    self, ANY_VERSION, CreateMode, ErrorCode, Op, OpResult, Request, Response, permission,
+};
 
 /// How many writes [`Session::set_many`] takes at once.
 pub const MAX_SET_MANY: usize = 500;
 
 /// Servers close a connection on which a request of 1 MiB or more comes in (`jute.maxbuffer`); the rest is for paths.
-const MAX_DATA: usize = 1000 * 1024;
+pub(super) const MAX_DATA: usize = 1000 * 1024;
 
 /// How often an operation creates the parents of its node again that somebody deleted meanwhile.
 const PARENT_ATTEMPTS: usize = 3;
 
-static CREATOR: [ClientAcl; 2] = [
-    ClientAcl::new_const(Permission::ALL, "auth", ""),
-    ClientAcl::new_const(Permission::READ, "world", "anyone"),
-];
-
 impl Session {
     /// Reads a node; `None` where there is none.
     pub async fn get(&self, path: &str) -> Result<Option<Node>> {
-        self.get_at(&self.operation("get", path)?).await
+        self.read_node(&self.operation("get", path)?, false).await
     }
 
     /// Lists a node's children; `None` where there is no such node.
     pub async fn children(&self, path: &str) -> Result<Option<Children>> {
-        self.children_at(&self.operation("list", path)?).await
+        self.read_children(&self.operation("list", path)?, false)
+            .await
     }
 
     /// A node's stat; `None` where there is none.
     pub async fn exists(&self, path: &str) -> Result<Option<Stat>> {
-        self.exists_at(&self.operation("look at", path)?).await
+        self.read_stat(&self.operation("look at", path)?, false)
+            .await
     }
 
     /// Makes the connected server catch up with the leader, so that later reads of this session see everything that was written
     /// before. The answer comes from the leader, which no read shows.
     pub async fn sync(&self, path: &str) -> Result<()> {
         let operation = self.operation("sync", path)?;
-        self.call(&operation, OnLoss::Fail, |client| async move {
-            client.sync(path).await
-        })
-        .await?
-        .map_err(|refusal| operation.refused(refusal))
+        let path = self.absolute(path);
+        let answer = self.call(&operation, OnLoss::Fail, Request::Sync { path });
+        match answer.await? {
+            Ok(_) => Ok(()),
+            Err(refusal) => Err(operation.refused(refusal)),
+        }
     }
 
     /// Creates an ephemeral node and, where they are missing, its parents (persistent and empty).
@@ -70,7 +68,8 @@ impl Session {
                 .create_at(&operation, CreateMode::Ephemeral, data, OnLoss::Repeat)
                 .await?
             {
-                Ok(()) | Err(Refusal::NodeExists) => match self.get_at(&operation).await? {
+                Ok(()) | Err(Refusal::NodeExists) => match self.read_node(&operation, false).await?
+                {
                     Some(node) if node.stat.ephemeral_owner == self.id() && node.data == data => {
                         return Ok(Create::Created(node.stat));
                     }
@@ -119,13 +118,10 @@ impl Session {
     pub async fn set(&self, path: &str, data: &[u8], version: Option<i32>) -> Result<Set> {
         let operation = self.operation("set", path)?;
         check_size(path, data.len())?;
-        let answer = self
-            .call(&operation, OnLoss::Fail, |client| async move {
-                client.set_data(path, data, version).await
-            })
-            .await?;
-        match answer {
-            Ok(stat) => Ok(Set::Done(stat.into())),
+        let request = Request::SetData(self.set_data(path, data, version));
+        match self.call(&operation, OnLoss::Fail, request).await? {
+            Ok(Response::SetData(stat)) => Ok(Set::Done(stat)),
+            Ok(_) => Err(operation.mistaken()),
             Err(Refusal::BadVersion) => Ok(Set::BadVersion),
             Err(Refusal::NoNode) => Ok(Set::NoNode),
             Err(refusal) => Err(operation.refused(refusal)),
@@ -156,20 +152,20 @@ impl Session {
             .sum();
         check_size(&first.path, size)?;
         let operation = self.operation("set", &first.path)?;
-        let answer = self
-            .call(&operation, OnLoss::Fail, |client| multi(client, writes))
-            .await?;
-        match answer {
-            Ok(Ok(results)) => stats(&operation, results, writes.len()),
-            Ok(Err((index, ClientError::BadVersion))) => Ok(SetMany::BadVersion { index }),
-            Ok(Err((index, ClientError::NoNode))) => Ok(SetMany::NoNode { index }),
-            Ok(Err((index, error))) => {
+        let ops = writes
+            .iter()
+            .map(|write| Op::SetData(self.set_data(&write.path, &write.data, write.version)))
+            .collect();
+        match self.multi(&operation, ops).await? {
+            Ok(results) => stats(&operation, results, writes.len()),
+            Err((index, ErrorCode::BadVersion)) => Ok(SetMany::BadVersion { index }),
+            Err((index, ErrorCode::NoNode)) => Ok(SetMany::NoNode { index }),
+            Err((index, code)) => {
                 let path = writes
                     .get(index)
                     .map_or(operation.path, |write| &write.path);
-                Err(operation.at(path).error(error))
+                Err(operation.at(path).error(code))
             }
-            Err(refusal) => Err(operation.refused(refusal)),
         }
     }
 
@@ -181,13 +177,12 @@ impl Session {
     /// Besides those of every operation [`Error::ConnectionLoss`].
     pub async fn delete(&self, path: &str, version: Option<i32>) -> Result<Delete> {
         let operation = self.operation("delete", path)?;
-        let answer = self
-            .call(&operation, OnLoss::Fail, |client| async move {
-                client.delete(path, version).await
-            })
-            .await?;
-        match answer {
-            Ok(()) => Ok(Delete::Done),
+        let request = Request::Delete(wire::Delete {
+            path: self.absolute(path),
+            version: version.unwrap_or(ANY_VERSION),
+        });
+        match self.call(&operation, OnLoss::Fail, request).await? {
+            Ok(_) => Ok(Delete::Done),
             Err(Refusal::BadVersion) => Ok(Delete::BadVersion),
             Err(Refusal::NoNode) => Ok(Delete::NoNode),
             Err(Refusal::NotEmpty) => Ok(Delete::NotEmpty),
@@ -195,36 +190,104 @@ impl Session {
         }
     }
 
-    pub(super) async fn get_at(&self, operation: &Operation<'_>) -> Result<Option<Node>> {
-        let answer = self
-            .call(operation, OnLoss::Repeat, |client| async move {
-                client.get_data(operation.path).await
-            })
-            .await?;
-        let found = found(operation, answer)?;
-        Ok(found.map(|(data, stat)| Node {
-            data,
-            stat: stat.into(),
-        }))
+    /// Deletes a node in one transaction with the check that another node has a version: both, or nothing is done. `None` is any
+    /// version, but there must be a node.
+    ///
+    /// Never repeated by itself: by the time of a repetition the node may be somebody else's.
+    ///
+    /// # Errors
+    /// Besides those of every operation [`Error::ConnectionLoss`].
+    pub async fn delete_checked(
+        &self,
+        path: &str,
+        version: Option<i32>,
+        check_path: &str,
+        check_version: Option<i32>,
+    ) -> Result<DeleteChecked> {
+        let operation = self.operation("delete", path)?;
+        // For its path.
+        self.operation("check", check_path)?;
+        let ops = vec![
+            Op::Check(wire::Check {
+                path: self.absolute(check_path),
+                version: check_version.unwrap_or(ANY_VERSION),
+            }),
+            Op::Delete(wire::Delete {
+                path: self.absolute(path),
+                version: version.unwrap_or(ANY_VERSION),
+            }),
+        ];
+        match self.multi(&operation, ops).await? {
+            Ok(_) => Ok(DeleteChecked::Done),
+            Err((0, ErrorCode::BadVersion)) => Ok(DeleteChecked::CheckBadVersion),
+            Err((0, ErrorCode::NoNode)) => Ok(DeleteChecked::CheckNoNode),
+            Err((0, code)) => Err(operation.at(check_path).error(code)),
+            Err((_, ErrorCode::BadVersion)) => Ok(DeleteChecked::BadVersion),
+            Err((_, ErrorCode::NoNode)) => Ok(DeleteChecked::NoNode),
+            Err((_, ErrorCode::NotEmpty)) => Ok(DeleteChecked::NotEmpty),
+            Err((_, code)) => Err(operation.error(code)),
+        }
     }
 
-    pub(super) async fn children_at(&self, operation: &Operation<'_>) -> Result<Option<Children>> {
-        let answer = self
-            .call(operation, OnLoss::Repeat, |client| async move {
-                client.get_children(operation.path).await
-            })
-            .await?;
-        let found = found(operation, answer)?;
-        Ok(found.map(|(names, stat)| Children::new(names, stat)))
+    pub(super) async fn read_node(
+        &self,
+        operation: &Operation<'_>,
+        watch: bool,
+    ) -> Result<Option<Node>> {
+        let path = self.absolute(operation.path);
+        match self
+            .read(operation, Request::GetData { path, watch })
+            .await?
+        {
+            Some(Response::GetData { data, stat }) => Ok(Some(Node {
+                data: data.map(Vec::from).unwrap_or_default(),
+                stat,
+            })),
+            Some(_) => Err(operation.mistaken()),
+            None => Ok(None),
+        }
     }
 
-    pub(super) async fn exists_at(&self, operation: &Operation<'_>) -> Result<Option<Stat>> {
-        let answer = self
-            .call(operation, OnLoss::Repeat, |client| async move {
-                client.check_stat(operation.path).await
-            })
-            .await?;
-        Ok(found(operation, answer)?.flatten().map(Stat::from))
+    pub(super) async fn read_children(
+        &self,
+        operation: &Operation<'_>,
+        watch: bool,
+    ) -> Result<Option<Children>> {
+        let path = self.absolute(operation.path);
+        let request = Request::GetChildren2 { path, watch };
+        match self.read(operation, request).await? {
+            Some(Response::GetChildren2 { mut names, stat }) => {
+                names.sort_unstable();
+                Ok(Some(Children { names, stat }))
+            }
+            Some(_) => Err(operation.mistaken()),
+            None => Ok(None),
+        }
+    }
+
+    pub(super) async fn read_stat(
+        &self,
+        operation: &Operation<'_>,
+        watch: bool,
+    ) -> Result<Option<Stat>> {
+        let path = self.absolute(operation.path);
+        match self
+            .read(operation, Request::Exists { path, watch })
+            .await?
+        {
+            Some(Response::Exists(stat)) => Ok(Some(stat)),
+            Some(_) => Err(operation.mistaken()),
+            None => Ok(None),
+        }
+    }
+
+    /// The answer to a read; none where there is no node.
+    async fn read(&self, operation: &Operation<'_>, request: Request) -> Result<Option<Response>> {
+        match self.call(operation, OnLoss::Repeat, request).await? {
+            Ok(response) => Ok(Some(response)),
+            Err(Refusal::NoNode) => Ok(None),
+            Err(refusal) => Err(operation.refused(refusal)),
+        }
     }
 
     async fn create_at(
@@ -234,14 +297,13 @@ impl Session {
         data: &[u8],
         on_loss: OnLoss,
     ) -> Result<Result<(), Refusal>> {
-        let options = &self.create_options(mode);
-        self.call(operation, on_loss, |client| async move {
-            client
-                .create(operation.path, data, options)
-                .await
-                .map(|_| ())
-        })
-        .await
+        let request = Request::Create(wire::Create {
+            path: self.absolute(operation.path),
+            data: Some(Bytes::copy_from_slice(data)),
+            acl: self.acl(),
+            mode,
+        });
+        Ok(self.call(operation, on_loss, request).await?.map(|_| ()))
     }
 
     /// Creates the parents of a node, nearest first, and climbs only as far as they are missing: an ACL may forbid to create
@@ -266,60 +328,56 @@ impl Session {
         Err(no_parent(operation, Refusal::NoNode))
     }
 
-    fn create_options(&self, mode: CreateMode) -> CreateOptions<'static> {
-        mode.with_acls(match self.inner.acl {
-            Acl::Open => Acls::anyone_all(),
-            Acl::Creator => Acls::new(&CREATOR),
-        })
+    fn acl(&self) -> Vec<wire::Acl> {
+        match self.config().acl {
+            Acl::Open => vec![wire::Acl::anyone(permission::ALL)],
+            Acl::Creator => vec![
+                wire::Acl::creator(permission::ALL),
+                wire::Acl::anyone(permission::READ),
+            ],
+        }
     }
-}
 
-impl Children {
-    pub(super) fn new(mut names: Vec<String>, stat: zookeeper_client::Stat) -> Self {
-        names.sort_unstable();
-        Self {
-            names,
-            stat: stat.into(),
+    fn set_data(&self, path: &str, data: &[u8], version: Option<i32>) -> wire::SetData {
+        wire::SetData {
+            path: self.absolute(path),
+            data: Some(Bytes::copy_from_slice(data)),
+            version: version.unwrap_or(ANY_VERSION),
+        }
+    }
+
+    /// Sends a transaction; the inner error says which step was refused, and why.
+    async fn multi(
+        &self,
+        operation: &Operation<'_>,
+        ops: Vec<Op>,
+    ) -> Result<Result<Vec<OpResult>, (usize, ErrorCode)>> {
+        let answer = self.call(operation, OnLoss::Fail, Request::Multi(ops));
+        let results = match answer.await? {
+            Ok(Response::Multi(results)) => results,
+            Ok(_) => return Err(operation.mistaken()),
+            Err(refusal) => return Err(operation.refused(refusal)),
+        };
+        let mut failed = false;
+        for (index, result) in results.iter().enumerate() {
+            match result {
+                OpResult::Error(Some(ErrorCode::RuntimeInconsistency) | None) => failed = true,
+                OpResult::Error(Some(code)) => return Ok(Err((index, *code))),
+                _ => {}
+            }
+        }
+        match failed {
+            true => Err(operation.unexpected("a failure without a reason")),
+            false => Ok(Ok(results)),
         }
     }
 }
 
-/// Makes a missing node a `None`.
-pub(super) fn found<T>(operation: &Operation<'_>, answer: Result<T, Refusal>) -> Result<Option<T>> {
-    match answer {
-        Ok(value) => Ok(Some(value)),
-        Err(Refusal::NoNode) => Ok(None),
-        Err(refusal) => Err(operation.refused(refusal)),
-    }
-}
-
-/// Sends the writes as one transaction; the inner error says which of them was refused.
-async fn multi(
-    client: Arc<Client>,
-    writes: &[SetData],
-) -> Result<Result<Vec<MultiWriteResult>, (usize, ClientError)>, ClientError> {
-    let mut writer = client.new_multi_writer();
-    for (index, write) in writes.iter().enumerate() {
-        if let Err(error) = writer.add_set_data(&write.path, &write.data, write.version) {
-            return Ok(Err((index, error)));
-        }
-    }
-    match writer.commit().await {
-        Ok(results) => Ok(Ok(results)),
-        Err(MultiWriteError::OperationFailed { index, source }) => Ok(Err((index, source))),
-        Err(MultiWriteError::RequestFailed { source }) => Err(source),
-    }
-}
-
-fn stats(
-    operation: &Operation<'_>,
-    results: Vec<MultiWriteResult>,
-    expected: usize,
-) -> Result<SetMany> {
+fn stats(operation: &Operation<'_>, results: Vec<OpResult>, expected: usize) -> Result<SetMany> {
     let stats: Vec<Stat> = results
         .into_iter()
         .filter_map(|result| match result {
-            MultiWriteResult::SetData { stat } => Some(stat.into()),
+            OpResult::SetData(stat) => Some(stat),
             _ => None,
         })
         .collect();

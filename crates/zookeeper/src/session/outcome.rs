@@ -60,6 +60,24 @@ pub enum Delete {
     NotEmpty,
 }
 
+/// The outcome of [`Session::delete_checked`](crate::Session::delete_checked). Unless it is [`DeleteChecked::Done`], nothing was
+/// done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeleteChecked {
+    /// The node was deleted.
+    Done,
+    /// The node that was checked has another version than was asked for.
+    CheckBadVersion,
+    /// There is no node to be checked.
+    CheckNoNode,
+    /// The node to be deleted has another version than was asked for.
+    BadVersion,
+    /// There is no node to be deleted.
+    NoNode,
+    /// The node to be deleted has children.
+    NotEmpty,
+}
+
 /// One write of [`Session::set_many`](crate::Session::set_many).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SetData {

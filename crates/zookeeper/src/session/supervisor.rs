@@ -1,95 +1,142 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
-use zookeeper_client::{
-    Client, Connector, Error as ClientError, SessionInfo, SessionState, StateWatcher,
-};
 
-use super::Shared;
-use super::link::{End, State};
+use super::connection::{Connection, Lost, Pace};
+use super::link::End;
+use super::{Shared, fraction};
+use crate::ensemble::{Attached, Ensemble, Identity, Refused};
 use crate::thread::Busy;
 
-/// How long the supervisor waits between attempts, which themselves pause between servers.
-const REATTACH_PAUSE: Duration = Duration::from_millis(100);
+/// How long a connection must have lasted to be a good one, after which the next attempt comes at once.
+const GOOD: Duration = Duration::from_secs(1);
 
-/// How to attach to a session again.
-pub(crate) struct Reattach {
-    pub(crate) connector: Connector,
-    pub(crate) connect: String,
+/// Keeps a session: connects it again for as long as the servers keep it. Only their word ends it.
+pub(super) struct Supervisor {
+    pub(super) shared: Arc<Shared>,
+    pub(super) ensemble: Ensemble,
+    pub(super) identity: Identity,
+    pub(super) timeout: Duration,
 }
 
-/// Carries the client's state over to the session for as long as it lives.
-///
-/// The crate beneath gives a session up by its own clock, 7/5 of the session timeout after it last heard from a server, although
-/// servers that were down or unreachable may keep the session for longer. Only their word ends it here.
-pub(super) async fn supervise(
-    shared: Arc<Shared>,
-    mut states: StateWatcher,
-    info: SessionInfo,
-    reattach: Reattach,
-    _busy: Busy,
-) {
-    loop {
-        match follow(&shared, &mut states).await {
-            SessionState::Expired => {}
-            SessionState::AuthFailed => {
-                warn!(session = %info.id(), "ZooKeeper refuses the session's credentials");
-                break;
+impl Supervisor {
+    /// Runs until the session is over and everybody knows.
+    pub(super) async fn run(mut self, attached: Attached, _busy: Busy) {
+        let end = self.live(attached).await;
+        self.shared.end(end);
+        self.shared.finish();
+    }
+
+    async fn live(&mut self, attached: Attached) -> End {
+        let session = format!("0x{:x}", self.identity.id);
+        let mut first = true;
+        let mut attached = attached;
+        loop {
+            let server = attached.server.clone();
+            let started = Instant::now();
+            let lost = self.serve(attached, !first).await;
+            first = false;
+            match lost {
+                Lost::Closed => return End::Closed,
+                Lost::AuthFailed => {
+                    warn!(session, "ZooKeeper refuses the session's credentials");
+                    return End::Closed;
+                }
+                lost => info!(session, "lost the ZooKeeper server {server}: {lost}"),
             }
-            _ => break,
+            if started.elapsed() >= GOOD {
+                self.ensemble.servers.good();
+            } else {
+                let pause = self.ensemble.pause(self.timeout);
+                sleep(pause).await;
+            }
+            attached = match self.attach().await {
+                Ok(attached) => attached,
+                Err(End::Expired) => {
+                    warn!(session, "ZooKeeper session has expired");
+                    return End::Expired;
+                }
+                Err(end) => return end,
+            };
+            info!(
+                session,
+                "attached to the ZooKeeper session again at {}", attached.server
+            );
         }
-        shared.detach();
-        match attach(&shared, &reattach, &info).await {
-            Ok(client) => states = shared.attach(client),
-            Err(End::Expired) => {
-                warn!(session = %info.id(), "ZooKeeper session has expired");
-                shared.end(End::Expired);
-                return shared.publish(State::Expired);
+    }
+
+    async fn serve(&mut self, attached: Attached, again: bool) -> Lost {
+        let watches = match again {
+            true => self.shared.watches.set_again(self.identity.last_zxid),
+            false => Vec::new(),
+        };
+        let pace = Pace {
+            timeout: self.timeout,
+            alternatives: self.ensemble.servers.len() > 1,
+        };
+        let last_zxid = self.identity.last_zxid;
+        let started = Connection::start(&self.shared, attached.pipe, pace, watches, last_zxid);
+        let mut connection = match started {
+            Ok(connection) => connection,
+            Err(lost) => return lost,
+        };
+        let probed = match again {
+            true => connection.probe(),
+            false => Ok(()),
+        };
+        let lost = match probed {
+            Ok(()) => connection.serve().await,
+            Err(lost) => lost,
+        };
+        self.identity.last_zxid = connection.last_zxid();
+        lost
+    }
+
+    /// Tries to attach to the session again, until a server says that it is gone. A session that is being closed gets one round
+    /// over the servers, because its nodes are to go now.
+    async fn attach(&mut self) -> Result<Attached, End> {
+        loop {
+            match self.ensemble.attach(&self.identity, self.timeout).await {
+                Ok(attached) => {
+                    self.renegotiate(attached.timeout);
+                    return Ok(attached);
+                }
+                Err(Refused::Expired) => return Err(End::Expired),
+                Err(Refused::AuthFailed) => {
+                    warn!(
+                        "ZooKeeper refuses the credentials of session 0x{:x}",
+                        self.identity.id
+                    );
+                    return Err(End::Closed);
+                }
+                Err(_) => {}
             }
-            Err(end) => {
-                shared.end(end);
-                break;
+            if self.shared.is_over() {
+                return Err(End::Unconfirmed);
+            }
+            let pause = self.ensemble.pause(self.timeout);
+            tokio::select! {
+                biased;
+                _ = self.shared.over() => {}
+                () = sleep(pause) => {}
             }
         }
     }
-    shared.end(End::Closed);
-    shared.publish(State::Closed);
-}
 
-/// Follows a client to its end, and says which.
-async fn follow(shared: &Shared, states: &mut StateWatcher) -> SessionState {
-    loop {
-        match states.changed().await {
-            SessionState::SyncConnected => shared.connected(true),
-            SessionState::Disconnected | SessionState::ConnectedReadOnly => shared.connected(false),
-            end => return end,
+    /// Servers may have other limits than those that the session began with.
+    fn renegotiate(&mut self, timeout: Duration) {
+        if timeout == self.timeout {
+            return;
         }
-    }
-}
-
-/// Tries to attach to the session again, until a server says that it is gone. A session that is being closed gets one attempt,
-/// because its nodes are to go now.
-async fn attach(shared: &Shared, reattach: &Reattach, info: &SessionInfo) -> Result<Client, End> {
-    loop {
-        let connector = reattach.connector.clone().with_session(info.clone());
-        match connector.connect(&reattach.connect).await {
-            Ok(client) => {
-                info!(session = %info.id(), "attached to the ZooKeeper session again");
-                // The server may be behind the one that the session was connected to; where this fails, so do the reads.
-                let _ = timeout(client.session_timeout(), client.sync("/")).await;
-                return Ok(client);
-            }
-            Err(ClientError::SessionExpired) => return Err(End::Expired),
-            Err(ClientError::AuthFailed) => return Err(End::Closed),
-            Err(error) => {
-                info!(session = %info.id(), %error, "cannot attach to the ZooKeeper session yet");
-            }
-        }
-        if shared.is_over() {
-            return Err(End::Unconfirmed);
-        }
-        sleep(REATTACH_PAUSE).await;
+        warn!(
+            "ZooKeeper chose another timeout for session 0x{:x}: {timeout:?}, so far {:?}",
+            self.identity.id, self.timeout
+        );
+        self.timeout = timeout;
+        let fraction = fraction(self.ensemble.config.session_timeout, timeout);
+        self.shared.lease.renegotiated(timeout, fraction);
+        self.shared.set_timeout(timeout);
     }
 }

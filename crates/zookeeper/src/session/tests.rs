@@ -19,17 +19,17 @@ fn operations_can_be_spawned(session: &Session) {
     is_send(session.set("/", b"", None));
     is_send(session.set_many(&[]));
     is_send(session.delete("/", None));
+    is_send(session.delete_checked("/", None, "/", None));
+    is_send(session.lease().ended());
     is_send(session.brokers_watched());
     is_send(session.topic_watched("topic"));
     is_send(async { session.subscribe().recv().await });
 }
 
 fn shared() -> Shared {
-    Shared {
-        link: watch::Sender::new(Link::Down(None)),
-        states: watch::Sender::new(State::Disconnected),
-        watches: Watches::new(),
-    }
+    let second = Duration::from_secs(1);
+    let lease = Lease::new(Arc::new(crate::BootClock), second, Lease::FRACTION);
+    Shared::new(None, lease, second)
 }
 
 #[test]
@@ -44,8 +44,8 @@ fn the_first_end_counts() {
     closed.end(End::Closed);
     closed.end(End::Unconfirmed);
     assert!(closed.is_over() && closed.is_unconfirmed());
-    closed.detach();
-    closed.connected(true);
+    closed.down();
+    closed.up(tokio::sync::mpsc::channel(1).0);
     assert!(closed.is_over(), "an ended session came back");
 }
 
