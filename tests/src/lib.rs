@@ -9,6 +9,7 @@
 //! - [`NumberProducer`]: writes consecutive integers at a steady rate, and knows what was acknowledged.
 //! - [`Group`]: a group of such programs, of Kafka's own consumers ([`JavaConsumer`]) and of [`PyKafkaConsumer`]s; who owns what,
 //!   what was printed, and whether that is as it must be.
+//! - [`CommittedWatch`]: whether committed offsets ever go back.
 //! - [`ZooKeeperView`]: who owns what in a group, and which offsets it has stored.
 //! - [`Proxy`]: a TCP proxy that cuts, refuses, freezes and swallows, both ways or one.
 //! - [`wait_for`] and [`wait_some`]: the one place that sleeps. Tests wait for a condition, with a deadline.
@@ -32,6 +33,7 @@
 //! ```
 
 pub mod cluster;
+pub mod committed;
 pub mod divvy;
 pub mod group;
 pub mod jars;
@@ -42,12 +44,14 @@ pub mod process;
 pub mod producer;
 pub mod proxy;
 pub mod pykafka;
+mod question;
 pub mod turn;
 pub mod wait;
 pub mod warden;
 pub mod zookeeper_view;
 
 pub use crate::cluster::{Cluster, ClusterBuilder, JavaConsumer, Node};
+pub use crate::committed::{CommittedWatch, Store};
 pub use crate::divvy::{Divvy, DivvyCommand, Event};
 pub use crate::group::Group;
 pub use crate::jars::{Jars, KafkaVersion};

@@ -3,20 +3,16 @@
 //! Every broker from 0.8 to 3.9 answers it, and because it names no topic, it creates none.
 
 use std::collections::BTreeMap;
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::net::SocketAddr;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result};
+
+use crate::question::{Answer, ask};
 
 #[cfg(test)]
 mod tests;
 
-/// What a healthy broker on the loopback interface needs at most.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// More than the metadata of any test's cluster takes.
-const LARGEST_ANSWER: i32 = 16 << 20;
-const CORRELATION_ID: i32 = 0x0d17;
+const METADATA: i16 = 3;
 
 /// The cluster as one broker sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,42 +40,14 @@ pub struct PartitionMetadata {
 ///
 /// When it cannot be reached, or does not answer as a broker does.
 pub fn fetch(address: SocketAddr) -> Result<Metadata> {
-    ask(address).with_context(|| format!("no metadata from the broker at {address}"))
-}
-
-fn ask(address: SocketAddr) -> Result<Metadata> {
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-
-    let mut request = Vec::new();
-    request.extend_from_slice(&3_i16.to_be_bytes()); // Metadata
-    request.extend_from_slice(&0_i16.to_be_bytes()); // version
-    request.extend_from_slice(&CORRELATION_ID.to_be_bytes());
-    request.extend_from_slice(&(-1_i16).to_be_bytes()); // no client id
-    request.extend_from_slice(&0_i32.to_be_bytes()); // every topic
-    let size = i32::try_from(request.len())?;
-    stream.write_all(&size.to_be_bytes())?;
-    stream.write_all(&request)?;
-
-    let mut size = [0; 4];
-    stream.read_exact(&mut size)?;
-    let size = i32::from_be_bytes(size);
-    ensure!(
-        (4..=LARGEST_ANSWER).contains(&size),
-        "an answer of {size} bytes"
-    );
-    let mut answer = vec![0; usize::try_from(size)?];
-    stream.read_exact(&mut answer)?;
-    parse(&answer)
+    let every_topic = 0_i32.to_be_bytes();
+    ask(address, METADATA, 0, &every_topic)
+        .and_then(|answer| parse(&answer))
+        .with_context(|| format!("no metadata from the broker at {address}"))
 }
 
 fn parse(answer: &[u8]) -> Result<Metadata> {
-    let mut rest = Answer(answer);
-    ensure!(
-        rest.i32()? == CORRELATION_ID,
-        "an answer to another request"
-    );
+    let mut rest = Answer::new(answer)?;
     let mut metadata = Metadata::default();
     for _ in 0..rest.i32()? {
         let id = rest.i32()?;
@@ -104,45 +72,6 @@ fn parse(answer: &[u8]) -> Result<Metadata> {
         }
         metadata.topics.insert(topic, partitions);
     }
-    ensure!(rest.0.is_empty(), "{} bytes too many", rest.0.len());
+    rest.end()?;
     Ok(metadata)
-}
-
-/// The part of an answer that was not read yet.
-struct Answer<'a>(&'a [u8]);
-
-impl Answer<'_> {
-    fn take<const N: usize>(&mut self) -> Result<[u8; N]> {
-        let Some((bytes, rest)) = self.0.split_first_chunk::<N>() else {
-            bail!("an answer that is cut short")
-        };
-        self.0 = rest;
-        Ok(*bytes)
-    }
-
-    fn i16(&mut self) -> Result<i16> {
-        Ok(i16::from_be_bytes(self.take()?))
-    }
-
-    fn i32(&mut self) -> Result<i32> {
-        Ok(i32::from_be_bytes(self.take()?))
-    }
-
-    fn string(&mut self) -> Result<String> {
-        let length = usize::try_from(self.i16()?)?;
-        let (text, rest) = self
-            .0
-            .split_at_checked(length)
-            .context("an answer that is cut short")?;
-        self.0 = rest;
-        Ok(String::from_utf8(text.to_vec())?)
-    }
-
-    fn ids(&mut self) -> Result<Vec<i32>> {
-        let mut ids = Vec::new();
-        for _ in 0..self.i32()? {
-            ids.push(self.i32()?);
-        }
-        Ok(ids)
-    }
 }

@@ -4,6 +4,9 @@ use anyhow::{Context as _, Result};
 
 use super::{Cluster, four_letter_word};
 
+#[cfg(test)]
+mod tests;
+
 impl Cluster {
     /// The ZooKeeper server, counted from 0, to which the client is connected whose session an ephemeral node lives by. The path
     /// includes the chroot.
@@ -36,13 +39,4 @@ fn owner_of<'a>(dump: &'a str, path: &str) -> Option<&'a str> {
         }
     }
     None
-}
-
-#[test]
-fn the_owner_of_a_node_is_found() {
-    let dump = "SessionTracker dump:\nSession Sets (1):\n1 expire at Thu:\n\t0x2\n\
-                ephemeral nodes dump:\nSessions with Ephemerals (2):\n0x1:\n\t/a\n\t/a/b\n0x2:\n\t/c\n";
-    assert_eq!(owner_of(dump, "/a/b"), Some("0x1"));
-    assert_eq!(owner_of(dump, "/c"), Some("0x2"));
-    assert_eq!(owner_of(dump, "/b"), None);
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::question::CORRELATION_ID;
 
 /// One broker, and one topic with a partition that has a leader and one that has none.
 fn answer() -> Vec<u8> {
