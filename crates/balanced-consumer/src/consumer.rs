@@ -187,7 +187,11 @@ impl BalancedConsumer {
             Some(store),
             runtime,
         );
-        let coordination = ZooKeeperGroup::with_parts(config, zookeeper, rand::random());
+        let coordination = ZooKeeperGroup {
+            config,
+            zookeeper,
+            running: None,
+        };
         Ok(Self(Consumer::with(engine, coordination)))
     }
 
@@ -203,7 +207,6 @@ impl BalancedConsumer {
 pub struct ZooKeeperGroup {
     config: BalancedConsumerConfig,
     zookeeper: ZooKeeper,
-    seed: u64,
     running: Option<Running>,
 }
 
@@ -251,7 +254,6 @@ impl Coordination for ZooKeeperGroup {
             },
             listener: Arc::clone(&self.config.listener),
             listener_timeout: self.config.listener_timeout,
-            seed: self.seed,
         };
         let (close, asked) = oneshot::channel();
         let (settles, settled) = watch::channel(false);
@@ -297,17 +299,6 @@ impl Coordination for ZooKeeperGroup {
 }
 
 impl ZooKeeperGroup {
-    /// Joins a group through a handle of the caller's, for a [`Consumer::with`] of the caller's parts. `seed` decides all that is
-    /// by chance in the membership. The configuration is taken as it is; its own ZooKeeper is not used.
-    pub fn with_parts(config: BalancedConsumerConfig, zookeeper: ZooKeeper, seed: u64) -> Self {
-        Self {
-            config,
-            zookeeper,
-            seed,
-            running: None,
-        }
-    }
-
     fn registration(&self) -> Result<String> {
         let streams = self.config.streams;
         let (pattern, subscription) = match &self.config.topics {

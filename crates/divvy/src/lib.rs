@@ -4,6 +4,7 @@
 //!
 //! - [`BalancedConsumer`] is a member of a group: it owns its share of the partitions and takes over from members that leave.
 //! - [`SimpleConsumer`] owns every partition, or those that it is given.
+//! - [`Spout`] hands out the messages of either to be acknowledged and failed one by one, as Storm's spouts do.
 //! - [`Producer`] writes.
 //! - [`Client`] is the cluster that they share.
 //!
@@ -44,9 +45,12 @@ pub use divvy_producer::{
 pub use divvy_protocol::compression::Compression;
 pub use divvy_protocol::records::{Header, Record};
 pub use divvy_protocol::{BrokerVersion, ErrorCode, TopicPartition};
+/// Acknowledging and failing messages one by one, as Storm's spouts do.
+pub use divvy_simple_consumer::spout;
+pub use divvy_simple_consumer::spout::{MessageId, Spout, SpoutAcker, SpoutConfig, SpoutMessage};
 pub use divvy_simple_consumer::{
     AckMode, Acker, AlwaysOpen, Assignment, Batch, BatchRecords, Consumer, ConsumerConfig,
-    Coordination, DualOffsets, Engine, Error, Event, Events, Gate, Handle, KafkaOffsets,
+    Coordination, DualOffsets, Engine, Error, Event, Events, Fate, Gate, Handle, KafkaOffsets,
     MemoryOffsets, Message, OffsetReset, OffsetStorage, OffsetStore, OwnedMessage, ResetReason,
     Result, SeekTo, SimpleConsumer, SimpleConsumerConfig, ZooKeeperOffsets,
 };

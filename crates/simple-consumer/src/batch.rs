@@ -55,6 +55,21 @@ impl<'a> Batch<'a> {
         self.engine.is_valid(&self.open.tp, self.open.epoch)
     }
 
+    /// The hold under which it is handed out.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.open.epoch
+    }
+
+    /// Up to which offset the log is known by what was yielded: what it holds below was yielded.
+    pub(crate) fn yielded(&self) -> i64 {
+        let place = &self.open.place;
+        if place.left == 0 {
+            place.next_offset
+        } else {
+            place.yielded
+        }
+    }
+
     /// How many records were not yielded yet.
     pub fn len(&self) -> usize {
         self.open.place.left

@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::handle::Handle;
 use crate::message::{Message, OwnedMessage};
+use crate::spout::{Spout, SpoutConfig};
 
 /// A consumer: receives the messages of the partitions that its [`Coordination`] assigns, and keeps track of what is finished.
 ///
@@ -128,6 +129,13 @@ impl<C: Coordination> Consumer<C> {
     ) -> Result<impl Stream<Item = Result<OwnedMessage>> + '_> {
         self.started()?;
         self.handle.stream(Some(idle))
+    }
+
+    /// The messages with acknowledgements and failures, as Storm's spouts have them. It receives in the consumer's stead, and needs
+    /// [`AckMode::Explicit`](crate::AckMode::Explicit). See [`Spout::new`](crate::spout::Spout::new) for single streams.
+    pub fn spout(&self, config: SpoutConfig) -> Result<Spout> {
+        self.started()?;
+        Spout::new(Handle::new(&self.engine, 0), config)
     }
 
     /// One handle for each partition that is assigned now, to be moved to tasks of their own. From now on these partitions are

@@ -36,6 +36,21 @@ pub enum Error {
         /// The partition.
         tp: TopicPartition,
     },
+    /// A partition of a spout stands still before a message that has failed as often as it may; the others go on with the next
+    /// call. Acknowledge it to go on behind it.
+    #[error(
+        "{tp} stands still: its message at offset {offset} was handed out {attempts} times and failed each time"
+    )]
+    RetriesExhausted {
+        /// The partition.
+        tp: TopicPartition,
+        /// The message.
+        offset: i64,
+        /// How often it was handed out.
+        attempts: u32,
+        /// What to acknowledge to go on.
+        id: crate::spout::MessageId,
+    },
     /// There is no message at or after the time that was asked for.
     #[error("partition {tp} has no message at or after the time {time} (milliseconds since 1970)")]
     NoMessageSince {
@@ -77,7 +92,7 @@ impl Error {
     pub fn halted_partition(&self) -> Option<&TopicPartition> {
         match self {
             Self::Fetch(error) => Some(error.partition()),
-            Self::NoOffset { tp, .. } => Some(tp),
+            Self::NoOffset { tp, .. } | Self::RetriesExhausted { tp, .. } => Some(tp),
             _ => None,
         }
     }

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use divvy_client::TopicPartition;
 use tokio::sync::broadcast;
 
@@ -70,6 +72,35 @@ pub enum Event {
         /// Why.
         reason: ResetReason,
     },
+    /// A partition of a spout is handed out as far beyond its oldest unfinished message as it may be, and waits for that one.
+    Stuck {
+        /// The partition.
+        tp: TopicPartition,
+        /// The message that is waited for.
+        offset: i64,
+        /// How many offsets beyond it were handed out.
+        span: u64,
+    },
+    /// A message of a spout was neither acknowledged nor failed in time, and counts as failed.
+    AckTimeout {
+        /// The partition.
+        tp: TopicPartition,
+        /// The message.
+        offset: i64,
+        /// For how long it was in flight.
+        age: Duration,
+    },
+    /// A message of a spout has failed too often, and is not handed out again.
+    GivenUp {
+        /// The partition.
+        tp: TopicPartition,
+        /// The message.
+        offset: i64,
+        /// How often it was handed out.
+        attempts: u32,
+        /// What became of it.
+        fate: Fate,
+    },
     /// A message is damaged; the partition stands still before it.
     Corrupt {
         /// The partition.
@@ -98,6 +129,32 @@ pub enum Event {
         /// What, where and why.
         message: String,
     },
+}
+
+/// What became of a message of a spout that has failed too often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fate {
+    /// It counts as finished.
+    Dropped,
+    /// It was taken as a dead letter.
+    DeadLettered,
+    /// Its partition stands still before it.
+    Halted,
+    /// It failed, was to be fetched again, and is not in the log any more.
+    NotInLog,
+}
+
+impl Fate {
+    /// A short name for logs and scripts.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Dropped => "dropped",
+            Self::DeadLettered => "dead_lettered",
+            Self::Halted => "halted",
+            Self::NotInLog => "not_in_log",
+        }
+    }
 }
 
 /// Why a position was chosen by policy.

@@ -32,6 +32,14 @@ impl Handle {
         self.receiver.next_batch(None).await
     }
 
+    /// As [`Handle::next_batch`], of these partitions only.
+    pub(crate) async fn next_batch_of(
+        &mut self,
+        tps: Option<&BTreeSet<TopicPartition>>,
+    ) -> Result<Batch<'_>> {
+        self.receiver.next_batch(tps).await
+    }
+
     /// As [`Consumer::recv`](crate::Consumer::recv).
     pub async fn recv(&mut self) -> Result<Message<'_>> {
         self.receiver.recv(None).await
@@ -98,6 +106,15 @@ impl Handle {
     /// Finishes what was handed out.
     pub fn give_back(&mut self) {
         self.receiver.give_back();
+    }
+
+    pub(crate) fn engine(&self) -> &Arc<Engine> {
+        self.receiver.engine()
+    }
+
+    /// Fetches a partition again from this offset on, under the hold that it has.
+    pub(crate) fn fetch_again(&mut self, tp: &TopicPartition, epoch: u64, offset: i64) {
+        self.receiver.fetch_again(tp, epoch, offset);
     }
 
     /// Where a partition's chunk in hand has come to.

@@ -5,6 +5,9 @@
 //! ([`Consumer::recv`]), several at a time ([`Consumer::get_many`]) or as a stream. It commits what the application has finished,
 //! never what was merely fetched. Partitions take turns, and each is prefetched on its own within one budget of bytes.
 //!
+//! For Storm-like topologies and worker pools there is a [`Spout`] over any consumer: messages are acknowledged and failed one by
+//! one and in any order.
+//!
 //! It does *not* share partitions with other consumers: that is the task of a [`Coordination`], such as divvy's balanced
 //! consumer. It does not write messages anywhere, and it never changes a position without saying so ([`Event::Reset`]).
 //!
@@ -42,6 +45,7 @@ mod offsets;
 mod progress;
 mod receiver;
 mod simple;
+pub mod spout;
 mod sync;
 
 pub use acker::Acker;
@@ -52,7 +56,7 @@ pub use consumer::Consumer;
 pub use coordination::Coordination;
 pub use engine::{Engine, SeekTo, Start};
 pub use error::{Error, Result};
-pub use event::{Event, Events, ResetReason};
+pub use event::{Event, Events, Fate, ResetReason};
 pub use gate::{AlwaysOpen, Gate};
 pub use handle::Handle;
 pub use message::{Message, OwnedMessage};
@@ -61,3 +65,4 @@ pub use offsets::{
     with_storage,
 };
 pub use simple::{Everything, SimpleConsumer, SimpleConsumerConfig};
+pub use spout::{MessageId, Spout, SpoutAcker, SpoutConfig, SpoutMessage};

@@ -7,6 +7,8 @@ pub(crate) struct Progress {
     horizon: i64,
     /// Half-open ranges, disjoint, by their start. Offsets that the log does not hold may lie within.
     outstanding: BTreeMap<i64, i64>,
+    /// Nobody will acknowledge what is outstanding.
+    forsaken: bool,
 }
 
 impl Progress {
@@ -14,6 +16,7 @@ impl Progress {
         Self {
             horizon: position,
             outstanding: BTreeMap::new(),
+            forsaken: false,
         }
     }
 
@@ -26,9 +29,14 @@ impl Progress {
             .unwrap_or(self.horizon)
     }
 
-    /// Whether nothing awaits an acknowledgement.
+    /// Whether no acknowledgement is worth waiting for.
     pub(crate) fn is_settled(&self) -> bool {
-        self.outstanding.is_empty()
+        self.forsaken || self.outstanding.is_empty()
+    }
+
+    /// Nobody will acknowledge what is outstanding now. It stays unfinished.
+    pub(crate) fn forsake(&mut self) {
+        self.forsaken = true;
     }
 
     /// Everything up to here is handed out and, unless outstanding, finished.
@@ -36,8 +44,13 @@ impl Progress {
         self.horizon = self.horizon.max(next_offset);
     }
 
-    /// From now on this offset is finished by its acknowledgement alone.
+    /// From now on this offset is finished by its acknowledgement alone. What was handed out before is as it is, also when it
+    /// comes again.
     pub(crate) fn detach(&mut self, offset: i64) {
+        if offset < self.horizon {
+            return;
+        }
+        self.forsaken = false;
         let end = offset + 1;
         if let Some((_, last_end)) = self.outstanding.range_mut(..=offset).next_back()
             && *last_end >= offset
@@ -127,6 +140,30 @@ mod tests {
         progress.ack_below(100);
         assert_eq!(progress.finished(), 7);
         assert!(progress.is_settled());
+    }
+
+    #[test]
+    fn what_comes_again_is_as_it_was() {
+        let mut progress = Progress::new(0);
+        for offset in 0..3 {
+            progress.detach(offset);
+            progress.advance(offset + 1);
+        }
+        assert!(progress.ack(0));
+        progress.detach(0);
+        assert_eq!(progress.finished(), 1);
+    }
+
+    #[test]
+    fn what_is_forsaken_is_not_waited_for_and_not_finished() {
+        let mut progress = Progress::new(0);
+        progress.detach(0);
+        progress.advance(1);
+        progress.forsake();
+        assert!(progress.is_settled());
+        assert_eq!(progress.finished(), 0);
+        progress.detach(1);
+        assert!(!progress.is_settled(), "somebody goes on");
     }
 
     #[test]

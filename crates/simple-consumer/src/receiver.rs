@@ -64,9 +64,9 @@ pub(crate) struct Place {
     /// How many records are left to yield.
     pub(crate) left: usize,
     /// The offset behind the last record that was yielded, or behind the chunk when all were.
-    yielded: i64,
+    pub(crate) yielded: i64,
     /// Where the log goes on behind the chunk.
-    next_offset: i64,
+    pub(crate) next_offset: i64,
 }
 
 impl Place {
@@ -119,6 +119,13 @@ impl Receiver {
         self.engine
             .is_current(self.id, tp, open.epoch)
             .then_some(open.place.yielded)
+    }
+
+    /// Fetches a partition again from this offset on, instead of what was taken of it and not handed out.
+    pub(crate) fn fetch_again(&mut self, tp: &TopicPartition, epoch: u64, offset: i64) {
+        self.open.remove(tp);
+        self.decoding.retain(|(other, _)| other != tp);
+        self.engine.fetch_again(self.id, tp, epoch, offset);
     }
 
     /// Takes back everything that the application holds: exactly what was yielded of it is finished.
@@ -353,7 +360,7 @@ impl Receiver {
         }
         let tp = chunk.tp.clone();
         let work = chunk.clone();
-        let runtime = self.engine.runtime().handle();
+        let runtime = self.engine.runtime();
         let task = runtime.spawn_blocking(move || work.decode(check_crcs));
         Some((tp, Decoding { chunk, epoch, task }))
     }

@@ -43,7 +43,6 @@ pub mod dial;
 pub mod documents;
 mod ensemble;
 mod error;
-mod executor;
 pub mod lease;
 mod open;
 pub mod paths;
@@ -60,7 +59,6 @@ pub use clock::{BootClock, BootTime, Clock};
 pub use config::{Acl, Auth, Config};
 pub use dial::{Dial, Pipe};
 pub use error::{Error, Result};
-pub use executor::{Executor, Host};
 pub use lease::Lease;
 pub use secret::Secret;
 pub use session::{

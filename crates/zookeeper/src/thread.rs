@@ -2,18 +2,16 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Handle};
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
-
-use crate::executor::Executor;
 
 /// The thread on which sessions run, or somebody else's runtime in its place.
 ///
 /// It lives as long as a handle or a session refers to it, and then until the servers have confirmed that the sessions are
 /// closed, so that dropping everything frees the ephemeral nodes too.
 pub(crate) struct Thread {
-    executor: Executor,
+    handle: Handle,
     open: watch::Sender<usize>,
     _alive: Option<oneshot::Sender<()>>,
 }
@@ -31,7 +29,7 @@ impl Thread {
     /// Starts the thread. Once nothing refers to it, it waits at most `grace` for sessions to end.
     pub(crate) fn start(grace: Duration) -> io::Result<Arc<Self>> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        let executor = runtime.handle().clone().into();
+        let handle = runtime.handle().clone();
         let (alive, dead) = oneshot::channel::<()>();
         let (open, mut sessions) = watch::channel(0_usize);
         std::thread::Builder::new()
@@ -44,23 +42,23 @@ impl Thread {
                 });
             })?;
         Ok(Arc::new(Self {
-            executor,
+            handle,
             open,
             _alive: Some(alive),
         }))
     }
 
     /// Has sessions run on a runtime that somebody else drives.
-    pub(crate) fn on(executor: Executor) -> Arc<Self> {
+    pub(crate) fn on(handle: Handle) -> Arc<Self> {
         Arc::new(Self {
-            executor,
+            handle,
             open: watch::channel(0).0,
             _alive: None,
         })
     }
 
-    pub(crate) fn executor(&self) -> &Executor {
-        &self.executor
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.handle
     }
 
     pub(crate) fn busy(&self) -> Busy {

@@ -31,8 +31,6 @@ pub(crate) struct Member {
     pub(crate) machine: MembershipConfig,
     pub(crate) listener: Arc<dyn RebalanceListener>,
     pub(crate) listener_timeout: Duration,
-    /// What decides all that is by chance.
-    pub(crate) seed: u64,
 }
 
 /// The topics that a member consumes.
@@ -80,7 +78,7 @@ enum Wake {
 impl Driver {
     pub(crate) fn new(member: Member, engine: Arc<Engine>, settled: watch::Sender<bool>) -> Self {
         Self {
-            machine: Membership::new(member.machine.clone(), member.seed),
+            machine: Membership::new(member.machine.clone(), rand::random()),
             member,
             engine,
             origin: Instant::now(),
@@ -141,7 +139,6 @@ impl Driver {
             }
         };
         tokio::select! {
-            biased;
             asked = close, if !asked_to_close => match asked {
                 Ok(()) => Wake::Close,
                 Err(_) => Wake::Abandoned,

@@ -7,6 +7,7 @@ mod commit;
 mod hand;
 mod pause;
 mod position;
+mod standing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -15,13 +16,13 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use divvy_client::{Backend, Client, TopicPartition};
-use divvy_zookeeper::Executor;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 pub(crate) use self::hand::Taken;
 pub(crate) use self::position::retry_backoff;
 pub use self::position::{SeekTo, Start};
+pub(crate) use self::standing::Standing;
 use crate::assignment::Assignment;
 use crate::config::ConsumerConfig;
 use crate::error::{Error, Result};
@@ -38,7 +39,7 @@ pub struct Engine {
     backend: Arc<dyn Backend>,
     store: Option<Arc<dyn OffsetStore>>,
     events: Events,
-    runtime: Executor,
+    runtime: tokio::runtime::Handle,
     state: Mutex<State>,
     /// Something was given back, acknowledged, or taken away.
     settled: Notify,
@@ -131,7 +132,7 @@ impl Engine {
         consumer_id: String,
         backend: Arc<dyn Backend>,
         store: Option<Arc<dyn OffsetStore>>,
-        runtime: impl Into<Executor>,
+        runtime: tokio::runtime::Handle,
     ) -> Arc<Self> {
         Arc::new(Self {
             config,
@@ -139,7 +140,7 @@ impl Engine {
             backend,
             store,
             events: Events::default(),
-            runtime: runtime.into(),
+            runtime,
             state: Mutex::default(),
             settled: Notify::new(),
             committing: tokio::sync::Mutex::new(()),
@@ -191,7 +192,7 @@ impl Engine {
     }
 
     /// The runtime of the background work.
-    pub fn runtime(&self) -> &Executor {
+    pub fn runtime(&self) -> &tokio::runtime::Handle {
         &self.runtime
     }
 

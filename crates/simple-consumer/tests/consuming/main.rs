@@ -11,5 +11,7 @@ mod handles;
 mod positions;
 mod resets;
 mod revoking;
+mod spout_fates;
+mod spouts;
 mod stores;
 mod suspending;

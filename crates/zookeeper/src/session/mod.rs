@@ -133,7 +133,7 @@ impl Session {
             timeout,
         };
         let running = supervisor.run(attached, thread.busy());
-        thread.executor().spawn(Box::pin(running));
+        thread.handle().spawn(Box::pin(running));
         Self {
             inner: Arc::new(inner),
         }
