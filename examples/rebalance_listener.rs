@@ -13,8 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use divvy::{
-    Assignment, BalancedConsumer, BalancedConsumerConfig, Client, ClientConfig, RebalanceListener,
-    TopicPartition, ZooKeeper, ZooKeeperConfig,
+    Assigned, Assignment, BalancedConsumer, BalancedConsumerConfig, Client, ClientConfig,
+    ListenerError, RebalanceListener, Revoked, TopicPartition, ZooKeeper, ZooKeeperConfig,
 };
 use tokio::signal::ctrl_c;
 
@@ -32,27 +32,30 @@ impl Counts {
 #[async_trait]
 impl RebalanceListener for Counts {
     /// Before the first message of these partitions.
-    async fn on_partitions_assigned(&self, partitions: &[Assignment]) {
-        for assignment in partitions {
+    async fn on_partitions_assigned(&self, assigned: &mut Assigned) -> Result<(), ListenerError> {
+        for assignment in assigned.partitions() {
             println!("+ {assignment}");
             self.lock().insert(assignment.tp.clone(), 0);
         }
+        Ok(())
     }
 
     /// After the last message, before offsets are committed: the moment to write down what was gathered.
-    async fn on_partitions_revoked(&self, partitions: &[Assignment]) {
-        for assignment in partitions {
+    async fn on_partitions_revoked(&self, revoked: &Revoked<'_>) -> Result<(), ListenerError> {
+        for assignment in revoked.partitions() {
             let count = self.lock().remove(&assignment.tp).unwrap_or_default();
             println!("- {assignment} after {count} messages");
         }
+        Ok(())
     }
 
     /// Too late: others may have these partitions already, and will see their messages again.
-    async fn on_partitions_lost(&self, partitions: &[Assignment]) {
-        for assignment in partitions {
+    async fn on_partitions_lost(&self, lost: &[Assignment]) -> Result<(), ListenerError> {
+        for assignment in lost {
             println!("! {assignment}");
             self.lock().remove(&assignment.tp);
         }
+        Ok(())
     }
 }
 

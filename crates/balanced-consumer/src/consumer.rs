@@ -6,18 +6,19 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use async_trait::async_trait;
 use divvy_client::{Client, NativeBackend};
 use divvy_simple_consumer::{
-    Consumer, ConsumerConfig, Coordination, Engine, Error, OffsetStore, Result, ZooKeeperOffsets,
-    with_storage,
+    Consumer, ConsumerConfig, Coordination, Engine, Error, KafkaOffsets, OffsetStorage,
+    OffsetStore, Result,
 };
 use divvy_zookeeper::documents::{Pattern, Registration};
 use divvy_zookeeper::{ZooKeeper, paths};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tracing::Instrument;
 
 use crate::assignor::{Assignor, Range};
 use crate::driver::{Driver, Member, Subscribed};
+use crate::fence::{FenceReport, GroupOffsets, KEPT_REPORTS};
 use crate::listener::{RebalanceListener, Silent};
 use crate::machine::MembershipConfig;
 use crate::topic_filter::{TopicFilter, Topics};
@@ -58,6 +59,8 @@ pub struct BalancedConsumerConfig {
     /// [`separate_streams`](ConsumerConfig::separate_streams). Kafka: the numbers of streams given to `createMessageStreams`.
     /// Default: 1.
     pub streams: u32,
+    /// What happens when ZooKeeper does not answer. Default: [`OnZkLoss::Lease`].
+    pub on_zk_loss: OnZkLoss,
     /// The rule that shares partitions out; the same in every member. Kafka: `partition.assignment.strategy`. Default:
     /// [`Range`], as Kafka's.
     pub assignor: Arc<dyn Assignor>,
@@ -70,6 +73,23 @@ pub struct BalancedConsumerConfig {
     pub close_timeout: Duration,
     /// The rest. Its `group` is replaced by the one above.
     pub consumer: ConsumerConfig,
+}
+
+/// What a member does while it cannot reach ZooKeeper.
+///
+/// Messages are never lost by any of these; the question is whether two members may work on the same ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnZkLoss {
+    /// Goes on for as long as nobody else can have taken its partitions over: for two thirds of the session timeout since it last
+    /// heard of the ensemble's leader. Then it hands nothing out and commits nothing, and goes on where it stood when ZooKeeper
+    /// answers and the session has lived on.
+    #[default]
+    Lease,
+    /// As `Lease`, and pauses as soon as the connection is lost. For those who do not trust clocks.
+    Pause,
+    /// Goes on until it hears that the session is over, as Java's consumer and PyKafka do. Others may meanwhile work on the same
+    /// messages; offsets in ZooKeeper are safe all the same.
+    Continue,
 }
 
 impl fmt::Debug for BalancedConsumerConfig {
@@ -113,6 +133,7 @@ impl BalancedConsumerConfig {
             topics,
             zookeeper,
             streams: 1,
+            on_zk_loss: OnZkLoss::default(),
             assignor: Arc::new(Range),
             listener: Arc::new(Silent),
             listener_timeout: Duration::from_secs(10),
@@ -175,10 +196,24 @@ impl BalancedConsumer {
         let mut settings = config.consumer.clone();
         settings.group = Some(config.group.clone());
         let backend = NativeBackend::new(client, settings.fetch.clone())?;
-        let offsets = || -> Arc<dyn OffsetStore> {
-            Arc::new(ZooKeeperOffsets::new(zookeeper.clone(), &config.group))
+        let kafka = || -> Arc<dyn OffsetStore> {
+            let retries = settings.offsets_max_retries;
+            let client = client.clone();
+            Arc::new(KafkaOffsets::new(
+                client,
+                &config.group,
+                &consumer_id,
+                retries,
+            ))
         };
-        let store = with_storage(client, &settings, &config.group, &consumer_id, offsets);
+        let (fenced, reports) = mpsc::channel(KEPT_REPORTS);
+        let (place, group) = (zookeeper.clone(), &config.group);
+        let offsets = Arc::new(match settings.offset_storage {
+            OffsetStorage::ZooKeeper => GroupOffsets::in_zookeeper(place, group, None, fenced),
+            OffsetStorage::Dual => GroupOffsets::in_zookeeper(place, group, Some(kafka()), fenced),
+            OffsetStorage::Kafka => GroupOffsets::in_kafka(place, group, kafka(), fenced),
+        });
+        let store = Arc::clone(&offsets) as Arc<dyn OffsetStore>;
         let runtime = client.runtime().clone();
         let engine = Engine::new(
             settings,
@@ -190,6 +225,8 @@ impl BalancedConsumer {
         let coordination = ZooKeeperGroup {
             config,
             zookeeper,
+            offsets,
+            reports: Some(reports),
             running: None,
         };
         Ok(Self(Consumer::with(engine, coordination)))
@@ -207,6 +244,9 @@ impl BalancedConsumer {
 pub struct ZooKeeperGroup {
     config: BalancedConsumerConfig,
     zookeeper: ZooKeeper,
+    offsets: Arc<GroupOffsets>,
+    /// Taken when it is started.
+    reports: Option<mpsc::Receiver<FenceReport>>,
     running: Option<Running>,
 }
 
@@ -236,6 +276,10 @@ impl Coordination for ZooKeeperGroup {
             }
         }
         let consumer_id: Arc<str> = engine.consumer_id().into();
+        let Some(reports) = self.reports.take() else {
+            // It was closed, and cannot be started a second time.
+            return Err(Error::Closed);
+        };
         let member = Member {
             group: self.config.group.clone(),
             zookeeper: self.zookeeper.clone(),
@@ -252,6 +296,9 @@ impl Coordination for ZooKeeperGroup {
                 close_deadline: engine.config().drain_timeout + self.config.close_timeout,
                 ..MembershipConfig::new(consumer_id, Arc::clone(&self.config.assignor))
             },
+            offsets: Arc::clone(&self.offsets),
+            reports,
+            on_zk_loss: self.config.on_zk_loss,
             listener: Arc::clone(&self.config.listener),
             listener_timeout: self.config.listener_timeout,
         };

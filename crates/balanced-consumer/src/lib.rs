@@ -50,6 +50,7 @@ mod assignor;
 mod consumer;
 mod decide;
 mod driver;
+mod fence;
 mod listener;
 mod machine;
 mod topic_filter;
@@ -59,9 +60,9 @@ pub use assignor::{
     AssignError, Assignment, Assignor, ConsumerThreadId, GroupMembers, MAX_THREADS, Range,
     RoundRobin, Subscription, TopicPartitions,
 };
-pub use consumer::{BalancedConsumer, BalancedConsumerConfig, ZooKeeperGroup};
+pub use consumer::{BalancedConsumer, BalancedConsumerConfig, OnZkLoss, ZooKeeperGroup};
 pub use decide::{Decision, Wait, decide};
-pub use listener::RebalanceListener;
+pub use listener::{Assigned, ListenerError, RebalanceListener, Revoked};
 pub use machine::{
     Action, Event, GroupEvent, Incarnation, Membership, MembershipConfig, Operation, Ownership,
     PartitionState, SessionEvent, Time, Token,

@@ -4,7 +4,8 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use divvy::{
-    AckMode, Assignor, BalancedConsumer, BalancedConsumerConfig, Range, RoundRobin, Topics,
+    AckMode, Assignor, BalancedConsumer, BalancedConsumerConfig, OnZkLoss, Range, RoundRobin,
+    Topics,
 };
 
 use crate::errors::usage;
@@ -43,6 +44,10 @@ pub(crate) struct Consume {
     /// How partitions are shared out; the same for every member of the group.
     #[arg(long, value_name = "RULE", default_value = "range")]
     assignor: Rule,
+
+    /// What to do while ZooKeeper does not answer.
+    #[arg(long, value_name = "POLICY", default_value = "lease")]
+    on_zk_loss: ZkLoss,
 
     /// As how many consumers this member counts.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
@@ -86,6 +91,17 @@ impl TopicOptions {
     }
 }
 
+/// What to do while ZooKeeper does not answer.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ZkLoss {
+    /// Go on for as long as nobody else can have taken over, then pause.
+    Lease,
+    /// Pause at once.
+    Pause,
+    /// Go on, although others may read the same messages.
+    Continue,
+}
+
 /// How partitions are shared out.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Rule {
@@ -105,6 +121,11 @@ pub(crate) async fn run(args: Consume) -> Result<()> {
     let mut config =
         BalancedConsumerConfig::with_topics(zookeeper, &args.group, args.topics.topics());
     config.streams = args.streams;
+    config.on_zk_loss = match args.on_zk_loss {
+        ZkLoss::Lease => OnZkLoss::Lease,
+        ZkLoss::Pause => OnZkLoss::Pause,
+        ZkLoss::Continue => OnZkLoss::Continue,
+    };
     config.assignor = match args.assignor {
         Rule::Range => Arc::new(Range) as Arc<dyn Assignor>,
         Rule::Roundrobin => Arc::new(RoundRobin),

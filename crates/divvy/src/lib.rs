@@ -28,8 +28,9 @@
 //! ```
 
 pub use divvy_balanced_consumer::{
-    AssignError, Assignor, BalancedConsumer, BalancedConsumerConfig, ConsumerThreadId,
-    GroupMembers, Range, RebalanceListener, RoundRobin, TopicFilter, Topics, ZooKeeperGroup,
+    AssignError, Assigned, Assignor, BalancedConsumer, BalancedConsumerConfig, ConsumerThreadId,
+    GroupMembers, ListenerError, OnZkLoss, Range, RebalanceListener, Revoked, RoundRobin,
+    TopicFilter, Topics, ZooKeeperGroup,
 };
 pub use divvy_client::{
     Backend, Broker, BrokerOffsetStore, BrokerVersionSetting, Chunk, Client, ClientConfig,

@@ -79,6 +79,11 @@ pub fn offset(group: &str, topic: &str, partition: i32) -> String {
     format!("{CONSUMERS}/{group}/offsets/{topic}/{partition}")
 }
 
+/// The node that fences the offset of a partition whose offsets are in Kafka. Only divvy's members know it.
+pub fn epoch(group: &str, topic: &str, partition: i32) -> String {
+    format!("{CONSUMERS}/{group}/epochs/{topic}/{partition}")
+}
+
 /// The id under which a member registers: `<group>_<hostname>-<milliseconds>-<8 hex digits>`, as Java makes it.
 ///
 /// Characters of the host name other than ASCII letters, digits, `.`, `_` and `-` become `-`, so that ids sort for every member

@@ -1,6 +1,8 @@
 //! The only loop: takes what happens to the machine, and does what the machine says.
 
 mod act;
+mod lease;
+mod partitions;
 mod registry;
 mod report;
 
@@ -9,15 +11,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use divvy_protocol::TopicPartition;
-use divvy_simple_consumer::{Assignment, Engine, Start};
+use divvy_simple_consumer::{Assignment, Engine, Event as ConsumerEvent, Start};
 use divvy_zookeeper::{Change, Changes, Session, ZooKeeper, paths};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
+use self::lease::{Followed, LeaseGate};
 use self::registry::{Registry, partition_of};
 use crate::assignor::ConsumerThreadId;
+use crate::consumer::OnZkLoss;
+use crate::fence::{FenceReport, GroupOffsets};
 use crate::listener::RebalanceListener;
 use crate::machine::{Event, Incarnation, Membership, MembershipConfig, SessionEvent, Time, Token};
 use crate::topic_filter::TopicFilter;
@@ -29,6 +34,10 @@ pub(crate) struct Member {
     pub(crate) registration: String,
     pub(crate) topics: Subscribed,
     pub(crate) machine: MembershipConfig,
+    pub(crate) offsets: Arc<GroupOffsets>,
+    /// What the offsets report.
+    pub(crate) reports: mpsc::Receiver<FenceReport>,
+    pub(crate) on_zk_loss: OnZkLoss,
     pub(crate) listener: Arc<dyn RebalanceListener>,
     pub(crate) listener_timeout: Duration,
 }
@@ -47,7 +56,21 @@ struct Answer {
     /// The session that was opened, if that was the task.
     session: Option<Session>,
     /// Where a partition will start, if that was the task.
-    start: Option<(TopicPartition, Start)>,
+    position: Option<(TopicPartition, Start)>,
+    /// The partitions that the listener was told of, and where they start, if that was the task.
+    starts: Vec<(Assignment, Start)>,
+}
+
+impl Answer {
+    fn new(incarnation: Incarnation, events: Vec<SessionEvent>) -> Self {
+        Self {
+            incarnation,
+            events,
+            session: None,
+            position: None,
+            starts: Vec::new(),
+        }
+    }
 }
 
 pub(crate) struct Driver {
@@ -57,9 +80,14 @@ pub(crate) struct Driver {
     origin: Instant,
     registry: Option<Arc<Registry>>,
     changes: Option<Changes>,
+    lease: Option<Followed>,
     tasks: FuturesUnordered<BoxFuture<'static, Answer>>,
     starting: BTreeMap<TopicPartition, Start>,
     held: BTreeMap<TopicPartition, Assignment>,
+    /// The gates of the partitions that the engine holds.
+    gates: BTreeMap<TopicPartition, Arc<LeaseGate>>,
+    /// Completed when the listener has been told all that it was to be told so far.
+    told: Option<oneshot::Receiver<()>>,
     /// Whether the engine holds all that is this member's, and nothing else.
     settled: watch::Sender<bool>,
     /// The partitions that each topic had when this member first saw it.
@@ -72,6 +100,8 @@ enum Wake {
     Abandoned,
     Answer(Answer),
     Change(Option<Change>),
+    Report(FenceReport),
+    Lease,
     Timeout,
 }
 
@@ -84,9 +114,12 @@ impl Driver {
             origin: Instant::now(),
             registry: None,
             changes: None,
+            lease: None,
             tasks: FuturesUnordered::new(),
             starting: BTreeMap::new(),
             held: BTreeMap::new(),
+            gates: BTreeMap::new(),
+            told: None,
             settled,
             original: BTreeMap::new(),
         }
@@ -97,7 +130,8 @@ impl Driver {
     pub(crate) async fn run(mut self, mut close: oneshot::Receiver<()>) {
         let mut asked_to_close = false;
         loop {
-            self.act().await;
+            self.follow_lease();
+            self.act();
             self.settled.send_replace(self.machine.is_settled());
             if self.machine.is_closed() {
                 return;
@@ -110,6 +144,9 @@ impl Driver {
                 Wake::Abandoned => break,
                 Wake::Answer(answer) => self.answered(answer),
                 Wake::Change(change) => self.changed(change),
+                Wake::Report(report) => self.reported(report),
+                // Looked at in any case.
+                Wake::Lease => {}
                 Wake::Timeout => {
                     let now = self.now();
                     self.machine.handle_timeout(now);
@@ -138,7 +175,18 @@ impl Driver {
                 None => std::future::pending().await,
             }
         };
+        let lease = self.lease.as_ref();
+        let lease = async {
+            match lease {
+                Some(lease) => lease.changed().await,
+                None => std::future::pending().await,
+            }
+        };
+        // In this order, so that the same things happening give the same run.
         tokio::select! {
+            biased;
+            () = lease => Wake::Lease,
+            Some(report) = self.member.reports.recv() => Wake::Report(report),
             asked = close, if !asked_to_close => match asked {
                 Ok(()) => Wake::Close,
                 Err(_) => Wake::Abandoned,
@@ -168,6 +216,10 @@ impl Driver {
             && answer.incarnation == self.machine.incarnation()
         {
             self.changes = Some(session.subscribe());
+            self.lease = Some(Followed::new(
+                session.lease().clone(),
+                self.member.on_zk_loss,
+            ));
             self.registry = Some(Arc::new(Registry {
                 session,
                 group: self.member.group.clone(),
@@ -177,8 +229,11 @@ impl Driver {
                 known: Default::default(),
             }));
         }
-        if let Some((tp, start)) = answer.start {
+        if let Some((tp, start)) = answer.position {
             self.starting.insert(tp, start);
+        }
+        for (assignment, start) in answer.starts {
+            self.assign(assignment, start);
         }
         for event in answer.events {
             if let SessionEvent::ViewRead(view) = &event {
@@ -191,11 +246,31 @@ impl Driver {
         }
     }
 
+    /// Does nothing in the present session any more.
+    fn end_session(&mut self) -> Option<Arc<Registry>> {
+        self.changes = None;
+        self.lease = None;
+        self.registry.take()
+    }
+
+    /// Tells the application, and the machine, what was found where only the owner of a partition writes.
+    fn reported(&mut self, report: FenceReport) {
+        let FenceReport {
+            assignment,
+            what,
+            fenced,
+        } = report;
+        let (tp, token) = (assignment.tp.clone(), Token(assignment.token));
+        self.engine.emit(ConsumerEvent::Fenced { assignment, what });
+        if fenced {
+            self.handle_session(SessionEvent::Fenced { tp, token });
+        }
+    }
+
     /// Tells the machine what a watch saw.
     fn changed(&mut self, change: Option<Change>) {
         let Some(change) = change else {
-            self.changes = None;
-            self.registry = None;
+            self.end_session();
             self.handle_session(SessionEvent::SessionExpired);
             return;
         };

@@ -38,7 +38,7 @@ impl Registry {
         paths::group_id(&self.group, &self.consumer_id)
     }
 
-    fn owner_path(&self, tp: &TopicPartition) -> String {
+    pub(super) fn owner_path(&self, tp: &TopicPartition) -> String {
         paths::owner(&self.group, &tp.topic, tp.partition)
     }
 

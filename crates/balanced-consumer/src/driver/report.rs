@@ -29,6 +29,12 @@ impl Driver {
             GroupEvent::Revoked { partitions } => Event::Revoked {
                 partitions: assignments(partitions),
             },
+            GroupEvent::Suspended { partitions } => Event::Suspended {
+                partitions: assignments(partitions),
+            },
+            GroupEvent::Resumed { partitions } => Event::Resumed {
+                partitions: assignments(partitions),
+            },
             // Reported with their tokens when they are dropped.
             GroupEvent::Lost { .. } | GroupEvent::Revoking { .. } => return,
             GroupEvent::Idle => Event::Idle,

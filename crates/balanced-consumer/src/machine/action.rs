@@ -19,8 +19,8 @@ impl fmt::Display for Token {
 
 /// What the driver has to do, in the order in which the machine says it.
 ///
-/// The driver starts each action and goes on; the answer is an event of the present session. `Start`, `Lost` and `Emit` are done when
-/// they are taken and have no answer. A partition has at most one of `Claim`, `Position`, `Stop`, `Commit` and `Release` outstanding.
+/// The driver starts each action and goes on; the answer is an event of the present session. `Start`, `Suspend`,
+/// `Resume`, `Lost` and `Emit` are done when they are taken and have no answer. A partition has at most one of `Claim`, `Position`, `Stop`, `Commit` and `Release` outstanding.
 /// Nothing that belongs to a session is ever repeated in another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -82,6 +82,16 @@ pub enum Action {
         /// The claim's token.
         token: Token,
     },
+    /// Hand nothing out and commit nothing until `Resume`, and drop what is buffered; positions and acknowledgements stay.
+    Suspend {
+        /// The partition.
+        tp: TopicPartition,
+    },
+    /// The claim stands as it stood before `Suspend`: go on.
+    Resume {
+        /// The partition.
+        tp: TopicPartition,
+    },
     /// The claim is gone: stop handing out at once, drop what is buffered, commit nothing.
     Lost {
         /// The partition.
@@ -117,6 +127,16 @@ pub enum GroupEvent {
     },
     /// These partitions are no longer this member's, and someone else may have them. Comes after the action `Lost`.
     Lost {
+        /// The partitions.
+        partitions: Vec<TopicPartition>,
+    },
+    /// Nothing of these partitions is handed out, because the lease has run out. Comes after the action `Suspend`.
+    Suspended {
+        /// The partitions.
+        partitions: Vec<TopicPartition>,
+    },
+    /// These partitions were suspended and are this member's still. Comes after the action `Resume`.
+    Resumed {
         /// The partitions.
         partitions: Vec<TopicPartition>,
     },

@@ -17,6 +17,9 @@ pub struct MembershipConfig {
     pub debounce: Duration,
     /// The group is looked at again after this time (shortened at random by up to half) even if no watch fired. Default 45 s.
     pub resync: Duration,
+    /// The member's own owner nodes are looked at after this time (shortened at random by up to half) even if no watch fired.
+    /// Default 30 s.
+    pub audit: Duration,
     /// The pause after a first failure; it doubles with each further one. Default 200 ms. Kafka: `rebalance.backoff.ms`.
     pub retry_backoff: Duration,
     /// The longest pause after a failure. Default 10 s. There is no longest number of failures, unlike Kafka's
@@ -48,6 +51,7 @@ impl MembershipConfig {
             assignor,
             debounce: Duration::from_millis(100),
             resync: Duration::from_secs(45),
+            audit: Duration::from_secs(30),
             retry_backoff: Duration::from_millis(200),
             retry_backoff_max: Duration::from_secs(10),
             recheck: Duration::from_secs(2),

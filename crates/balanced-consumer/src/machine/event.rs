@@ -42,6 +42,12 @@ pub enum SessionEvent {
     },
     /// The session is over: expired, refused, or closed by someone else. Its ephemeral nodes are gone or will be.
     SessionExpired,
+    /// The delivery lease has run out: the servers may end the session before they are heard of again. Said as soon as it is known;
+    /// whoever hands out must not have waited for it.
+    LeaseEnded,
+    /// The lease runs again, because the leader has acknowledged a request: the session lives, and its ephemeral nodes are there
+    /// unless somebody deleted them.
+    LeaseRenewed,
     /// Answers [`CloseSession`](super::Action::CloseSession), whether or not the server heard of it.
     SessionClosed,
 
@@ -113,7 +119,14 @@ pub enum SessionEvent {
         /// The partition.
         tp: TopicPartition,
     },
-    /// Answers [`Commit`](super::Action::Commit). If the commit was fenced, say [`OwnerNodeChanged`](Self::OwnerNodeChanged) as well.
+    /// Answers [`Commit`](super::Action::Commit): it is not possible under this claim any more.
+    CommitFenced {
+        /// The partition.
+        tp: TopicPartition,
+        /// What was found.
+        error: String,
+    },
+    /// Answers [`Commit`](super::Action::Commit).
     CommitFailed {
         /// The partition.
         tp: TopicPartition,
@@ -147,6 +160,14 @@ pub enum SessionEvent {
         token: Token,
         /// What was found.
         ownership: Ownership,
+    },
+    /// Somebody else wrote where only the owner does, or deleted that node: nothing can be committed under this claim any more,
+    /// whatever has become of the owner node.
+    Fenced {
+        /// The partition.
+        tp: TopicPartition,
+        /// The claim's token.
+        token: Token,
     },
     /// Answers [`CheckOwner`](super::Action::CheckOwner).
     OwnerCheckFailed {

@@ -26,6 +26,7 @@ impl Membership {
             SessionEvent::Stopped { tp } => self.stopped(&tp),
             SessionEvent::Committed { tp } => self.committed(&tp),
             SessionEvent::CommitFailed { tp, error } => self.commit_failed(tp, error),
+            SessionEvent::CommitFenced { tp, error } => self.commit_fenced(tp, error),
             SessionEvent::Released { tp } => self.released(&tp),
             SessionEvent::ReleaseFailed { tp, error } => {
                 self.failed(Op::Release, Failed::Release, tp, error);
@@ -36,6 +37,7 @@ impl Membership {
                 token,
                 ownership,
             } => self.owner_checked(&tp, token, ownership),
+            SessionEvent::Fenced { tp, token } => self.fenced(&tp, token),
             SessionEvent::OwnerCheckFailed { tp, token, error } => {
                 self.owner_check_failed(tp, token, error);
             }
@@ -71,6 +73,9 @@ impl Membership {
             let thread = thread.clone();
             partition.waiting = None;
             partition.enter(State::Positioning(Claim { thread, token }));
+            if !self.leased {
+                partition.suspend();
+            }
             if std::mem::take(&mut partition.owner_changed) {
                 partition.doubt(self.now, &self.config);
             }
@@ -144,10 +149,20 @@ impl Membership {
             return;
         };
         let pause = partition.fail(now, &mut self.rng);
-        if now + pause < deadline {
+        if now + pause < deadline || partition.is_suspended() {
             self.report(Operation::Commit, Some(tp), error, Some(pause));
         } else {
             partition.retry_now();
+            partition.ready_since = Some(now);
+            self.emit(GroupEvent::ReleasedUncommitted { tp, error });
+        }
+    }
+
+    fn commit_fenced(&mut self, tp: TopicPartition, error: String) {
+        let now = self.now;
+        if let Some(partition) = self.answered(&tp, Op::Commit)
+            && partition.kind() == PartitionState::Committing
+        {
             partition.ready_since = Some(now);
             self.emit(GroupEvent::ReleasedUncommitted { tp, error });
         }
@@ -181,10 +196,32 @@ impl Membership {
         let Some(partition) = self.partitions.get_mut(tp) else {
             return;
         };
-        if !partition.checked(token, self.now) || ownership == Ownership::Ours {
+        if !partition.checked(token, self.now) {
             return;
         }
+        if ownership == Ownership::Ours {
+            return self.resume(tp);
+        }
+        self.lose(tp);
+    }
+
+    /// The claim is of no use any more; the partition is claimed anew, which removes an owner node that is left of it. What is on
+    /// its way out goes on: it is released without its commit.
+    fn fenced(&mut self, tp: &TopicPartition, token: Token) {
+        let at = self.partitions.get(tp).map(Partition::state);
+        if let Some(State::Positioning(claim) | State::Owned(claim)) = at
+            && claim.token == token
+        {
+            self.lose(tp);
+        }
+    }
+
+    fn lose(&mut self, tp: &TopicPartition) {
+        let Some(partition) = self.partitions.get_mut(tp) else {
+            return;
+        };
         if partition.lose(tp, &mut self.actions) {
+            self.flush_resumed();
             let partitions = vec![tp.clone()];
             self.emit(GroupEvent::Lost { partitions });
         }
@@ -219,6 +256,7 @@ impl Membership {
             })
             .collect();
         if !leaving.is_empty() {
+            self.flush_resumed();
             self.emit(GroupEvent::Revoking {
                 partitions: leaving,
             });
@@ -289,7 +327,7 @@ impl Membership {
         let ready = || {
             self.partitions
                 .iter()
-                .filter(|(_, partition)| partition.kind() == state)
+                .filter(|(_, partition)| partition.kind() == state && partition.is_certain())
                 .filter_map(|(tp, partition)| Some((partition.ready_since?, tp)))
         };
         let overdue = |since: Time| since + self.config.gather <= self.now;

@@ -4,6 +4,7 @@ mod action;
 mod config;
 mod event;
 mod flow;
+mod lease;
 mod look;
 mod partition;
 mod session;
@@ -61,6 +62,10 @@ pub struct Membership {
     look_again: bool,
     view_backoff: Backoff,
     blocked: Option<Blocked>,
+    /// Whether the session is known to live.
+    leased: bool,
+    /// What was resumed and not reported yet.
+    resumed: Vec<TopicPartition>,
     idle: bool,
     known_topics: BTreeSet<Arc<str>>,
     gone_topics: BTreeSet<Arc<str>>,
@@ -91,6 +96,8 @@ impl Membership {
             look_again: false,
             view_backoff: backoff,
             blocked: None,
+            leased: false,
+            resumed: Vec::new(),
             idle: false,
             known_topics: BTreeSet::new(),
             gone_topics: BTreeSet::new(),
@@ -125,6 +132,9 @@ impl Membership {
         }
         if self.timers.take_due(Timer::Look, self.now) {
             self.look();
+        }
+        if self.timers.take_due(Timer::Audit, self.now) {
+            self.audit();
         }
         if self.timers.take_due(Timer::Close, self.now) {
             self.close_now();
@@ -165,15 +175,15 @@ impl Membership {
     pub fn state(&self, tp: &TopicPartition) -> PartitionState {
         self.partitions
             .get(tp)
-            .map_or(PartitionState::Free, Partition::kind)
+            .map_or(PartitionState::Free, Partition::shown)
     }
 
     /// Every partition that the member holds, wants or is not done with.
     pub fn partitions(&self) -> impl Iterator<Item = (&TopicPartition, PartitionState)> {
-        self.partitions.iter().map(|(tp, p)| (tp, p.kind()))
+        self.partitions.iter().map(|(tp, p)| (tp, p.shown()))
     }
 
-    /// The partitions that are handed out, each with its stream and token.
+    /// The partitions that are handed out or suspended, each with its stream and token.
     pub fn owned(&self) -> impl Iterator<Item = (&TopicPartition, &ConsumerThreadId, Token)> {
         let owned = |p: &Partition| p.kind() == PartitionState::Owned;
         self.partitions
@@ -184,7 +194,7 @@ impl Membership {
 
     /// Whether everything that the last assignment gives this member is handed out, and nothing is on its way to it or from it.
     pub fn is_settled(&self) -> bool {
-        let owned = |partition: &Partition| partition.kind() == PartitionState::Owned;
+        let owned = |partition: &Partition| partition.shown() == PartitionState::Owned;
         self.partitions.len() == self.target.len() && self.partitions.values().all(owned)
     }
 
@@ -198,6 +208,7 @@ impl Membership {
 impl Membership {
     /// Brings everything to where it should be, as far as nothing has to be waited for: what leaves before what comes.
     fn settle(&mut self) {
+        self.report_resumed();
         self.stop_unassigned();
         self.release_committed();
         self.step_partitions();

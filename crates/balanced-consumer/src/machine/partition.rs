@@ -54,6 +54,8 @@ pub(super) struct Partition {
     pub(super) owner_changed: bool,
     pub(super) waiting: Option<Waiting>,
     check: Option<Check>,
+    /// The lease ran out since the claim was last known to stand.
+    suspended: bool,
 }
 
 impl Partition {
@@ -68,6 +70,7 @@ impl Partition {
             owner_changed: false,
             waiting: None,
             check: None,
+            suspended: false,
         }
     }
 
@@ -77,6 +80,14 @@ impl Partition {
 
     pub(super) fn kind(&self) -> PartitionState {
         self.state.kind()
+    }
+
+    /// What the partition is to the outside.
+    pub(super) fn shown(&self) -> PartitionState {
+        match self.kind() {
+            PartitionState::Owned if self.suspended => PartitionState::Suspended,
+            kind => kind,
+        }
     }
 
     /// The thread that the partition is or will be handed out by, until it is on its way out.
@@ -148,6 +159,7 @@ impl Partition {
         self.backoff.succeed();
         if self.claim().is_none() {
             self.check = None;
+            self.suspended = false;
         }
     }
 
@@ -168,10 +180,7 @@ impl Partition {
 
     /// Drops the claim without ceremony. Returns whether the application has to be told.
     pub(super) fn lose(&mut self, tp: &TopicPartition, actions: &mut VecDeque<Action>) -> bool {
-        if matches!(
-            self.state,
-            State::Owned(_) | State::Stopping(_) | State::Committing { .. }
-        ) {
+        if self.is_started() {
             actions.push_back(Action::Lost { tp: tp.clone() });
         }
         self.enter(State::Free);
@@ -232,6 +241,8 @@ impl Partition {
                 (Op::Position, Action::Position { tp, token })
             }
             State::Stopping(_) => (Op::Stop, Action::Stop { tp }),
+            // Until the claim is known to stand nothing is committed, and nothing is released without that.
+            State::Committing { .. } if self.suspended => return None,
             State::Committing { .. } => (Op::Commit, Action::Commit { tp }),
             State::Releasing { token } => {
                 let token = *token;
@@ -243,9 +254,50 @@ impl Partition {
     /// When `step` has something to do that no event announces.
     pub(super) fn deadline(&self, gather: Duration) -> Option<Time> {
         let retry = self.retry_at.filter(|_| self.op.is_none());
-        let ready = self.ready_since.map(|since| since + gather);
+        // What is suspended or in doubt waits for an event.
+        let ready = self.ready_since.filter(|_| self.is_certain());
+        let ready = ready.map(|since| since + gather);
         let check = self.check.as_ref().and_then(|check| check.due);
         [retry, ready, check].into_iter().flatten().min()
+    }
+}
+
+/// The lease.
+impl Partition {
+    /// Puts off the start, hand-out and commits, whatever comes next. Gives whether something was going on that has to stop.
+    pub(super) fn suspend(&mut self) -> bool {
+        let claimed = self.claim().is_some();
+        let news = claimed && !std::mem::replace(&mut self.suspended, true);
+        news && self.is_started()
+    }
+
+    /// Whether the application has the partition, or had it and is not done with it.
+    fn is_started(&self) -> bool {
+        matches!(
+            self.state,
+            State::Owned(_) | State::Stopping(_) | State::Committing { .. }
+        )
+    }
+
+    /// Goes on, unless the owner node is still in doubt. A commit begins its time anew. Gives whether something was stopped that goes on now.
+    pub(super) fn resume(&mut self, commit_by: Time) -> bool {
+        if self.check.is_some() || !std::mem::take(&mut self.suspended) {
+            return false;
+        }
+        if let State::Committing { deadline, .. } = &mut self.state {
+            *deadline = commit_by;
+            self.retry_at = None;
+        }
+        self.is_started()
+    }
+
+    /// Whether the claim is known to stand.
+    pub(super) fn is_certain(&self) -> bool {
+        !self.suspended && self.check.is_none()
+    }
+
+    pub(super) fn is_suspended(&self) -> bool {
+        self.suspended
     }
 }
 

@@ -36,6 +36,8 @@ impl Membership {
             SessionEvent::SessionFailed { error } => self.session_failed(error),
             SessionEvent::SessionExpired => self.session_expired(),
             SessionEvent::SessionClosed => self.session_closed(),
+            SessionEvent::LeaseEnded => self.lease_ended(),
+            SessionEvent::LeaseRenewed => self.lease_renewed(),
             SessionEvent::Registered => self.registered(),
             SessionEvent::RegisterFailed { error } => self.register_failed(error),
             SessionEvent::Unregistered => self.unregistered(),
@@ -59,6 +61,7 @@ impl Membership {
     fn session_opened(&mut self) {
         if self.session == Session::Opening {
             self.session = Session::Open;
+            self.leased = true;
             self.register();
         }
     }
@@ -108,6 +111,10 @@ impl Membership {
         self.registration = Registration::Absent;
         self.timers.clear(Timer::Register);
         self.timers.clear(Timer::Look);
+        self.timers.clear(Timer::Audit);
+        self.timers.clear(Timer::Resumed);
+        self.resumed.clear();
+        self.leased = false;
         self.reading = false;
         self.look_again = false;
         self.blocked = None;
@@ -143,6 +150,7 @@ impl Membership {
             self.registration = Registration::Done;
             self.session_backoff.succeed();
             self.register_backoff.succeed();
+            self.audit_later();
             self.look();
         }
     }

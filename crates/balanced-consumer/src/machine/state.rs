@@ -8,7 +8,8 @@ use crate::assignor::ConsumerThreadId;
 /// Free → Claiming → Positioning → Owned → Stopping → Committing → Releasing → Free
 /// ```
 ///
-/// Besides, `Claiming` and `Positioning` lead to `Releasing` when the assignment moves on, and every state to `Free` when the claim is
+/// While the lease has run out an owned partition is `Suspended`; it is `Owned` again when the lease runs and the owner node is still
+/// there. Besides, `Claiming` and `Positioning` lead to `Releasing` when the assignment moves on, and every state to `Free` when the claim is
 /// refused or gone. A partition is never released without a commit once it was owned, and its position is never read without a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -21,6 +22,8 @@ pub enum PartitionState {
     Positioning,
     /// The partition is handed out.
     Owned,
+    /// The partition would be handed out, but it is not known whether it is still this member's.
+    Suspended,
     /// Hand-out ends.
     Stopping,
     /// What was finished is being committed.

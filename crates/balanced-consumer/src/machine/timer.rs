@@ -46,11 +46,15 @@ pub(super) enum Timer {
     Look,
     /// Giving up an orderly close.
     Close,
+    /// Looking at the member's own nodes whether or not a watch fired.
+    Audit,
+    /// Reporting what was resumed.
+    Resumed,
 }
 
 /// The pending timers, at most one of each kind.
 #[derive(Debug, Default)]
-pub(super) struct Timers([Option<Time>; 4]);
+pub(super) struct Timers([Option<Time>; 6]);
 
 impl Timers {
     pub(super) fn set(&mut self, timer: Timer, at: Time) {

@@ -52,7 +52,7 @@ impl Engine {
     }
 
     /// Commits these offsets, whatever is finished.
-    pub(crate) async fn commit_to(&self, offsets: &BTreeMap<TopicPartition, i64>) -> Result<()> {
+    pub async fn commit_to(&self, offsets: &BTreeMap<TopicPartition, i64>) -> Result<()> {
         let store = self.store.as_ref().ok_or(Error::NoGroup)?;
         let _one_at_a_time = self.committing.lock().await;
         let due = {

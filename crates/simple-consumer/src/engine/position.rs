@@ -108,6 +108,27 @@ impl Engine {
         starts
     }
 
+    /// Where a partition begins for which nothing is stored, as `policy` says; the choice is reported.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoOffset`] with [`OffsetReset::Error`], and that the log could not be asked.
+    pub async fn first_offset(&self, tp: &TopicPartition, policy: OffsetReset) -> Result<i64> {
+        let spec = match policy {
+            OffsetReset::Earliest => OffsetSpec::Earliest,
+            OffsetReset::Latest => OffsetSpec::Latest,
+            OffsetReset::Error => {
+                return Err(Error::NoOffset {
+                    tp: tp.clone(),
+                    offset: None,
+                });
+            }
+        };
+        let offset = self.look_up_one(tp, spec).await?;
+        self.report_reset(tp, None, offset, ResetReason::NoStoredOffset);
+        Ok(offset)
+    }
+
     /// Looks up offsets, again where that may help.
     pub(crate) async fn look_up(
         &self,

@@ -3,6 +3,7 @@
 mod claims;
 mod close;
 mod group;
+mod lease;
 mod looks;
 mod model;
 mod releases;
@@ -121,7 +122,10 @@ struct Script {
 
 impl Script {
     fn new() -> Self {
-        Self::with(MembershipConfig::new("me", Arc::new(Range)))
+        Self::with(MembershipConfig {
+            audit: ms(3_600_000),
+            ..MembershipConfig::new("me", Arc::new(Range))
+        })
     }
 
     fn with(config: MembershipConfig) -> Self {
@@ -141,7 +145,12 @@ impl Script {
 
     /// A lone member that owns partitions 0 to `n - 1`, the token of each being its number.
     fn owning(n: i32) -> Self {
-        let mut script = Self::registered();
+        Self::registered().taking(n)
+    }
+
+    /// It takes over partitions 0 to `n - 1`.
+    fn taking(mut self, n: i32) -> Self {
+        let script = &mut self;
         script.sees(view(&["me"], n));
         for partition in 0..n {
             script.says(claimed(partition, i64::from(partition)));
@@ -150,7 +159,7 @@ impl Script {
             script.says(SessionEvent::Positioned { tp: tp(partition) });
         }
         assert_eq!(script.owned(), (0..n).collect::<Vec<_>>());
-        script
+        self
     }
 
     /// The actions that followed from the last call.
