@@ -331,23 +331,23 @@ impl Fence {
             // An owner node is never written again, so its version is 0 for as long as it is there.
             let deleted = claim
                 .session
-                .delete_checked(&claim.owner, 0, &path, version);
-            match deleted.await? {
-                DeleteChecked::Done | DeleteChecked::NoNode | DeleteChecked::BadVersion => break,
-                DeleteChecked::CheckFailed => {
-                    match self
-                        .settle(assignment, "was written by somebody else")
-                        .await?
-                    {
-                        Settled::Ours(version) => self.written(assignment, version),
-                        Settled::Fenced(_) => {
-                            // It is gone or another's, unless the fence itself was deleted; the session is this member's own.
-                            if self.owns(&claim).await? {
-                                claim.session.delete(&claim.owner, Some(0)).await?;
-                            }
-                            break;
-                        }
+                .delete_checked(&claim.owner, Some(0), &path, Some(version));
+            let (DeleteChecked::CheckBadVersion | DeleteChecked::CheckNoNode) = deleted.await?
+            else {
+                // Deleted, or not what this claim made.
+                break;
+            };
+            match self
+                .settle(assignment, "was written by somebody else")
+                .await?
+            {
+                Settled::Ours(version) => self.written(assignment, version),
+                Settled::Fenced(_) => {
+                    // It is another's by now, unless the fence itself was deleted; the session is this member's own.
+                    if self.owns(&claim).await? {
+                        claim.session.delete(&claim.owner, Some(0)).await?;
                     }
+                    break;
                 }
             }
         }
