@@ -4,9 +4,10 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use divvy::{
-    AckMode, Assignor, BalancedConsumer, BalancedConsumerConfig, OnZkLoss, Range, RoundRobin,
-    Topics,
+    AckMode, Assignor, BalancedConsumer, BalancedConsumerConfig, CrashRelease, OnZkLoss, Range,
+    RoundRobin, Topics,
 };
+use tracing::warn;
 
 use crate::errors::usage;
 use crate::events::{EventFormat, Reporter};
@@ -52,6 +53,11 @@ pub(crate) struct Consume {
     /// As how many consumers this member counts.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     streams: u32,
+
+    /// Start no helper process that frees this member's partitions at once if it dies; they stay taken until its ZooKeeper
+    /// session has timed out.
+    #[arg(long)]
+    no_crash_release: bool,
 
     /// How group events are shown on stderr.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
@@ -113,11 +119,12 @@ enum Rule {
 
 pub(crate) async fn run(args: Consume) -> Result<()> {
     args.print.parsed()?;
-    let Some(zookeeper) = args.cluster.zookeeper(args.session_timeout) else {
+    let Some(mut zookeeper) = args.cluster.zookeeper(args.session_timeout) else {
         return Err(usage(
             "a group meets in ZooKeeper: give --zookeeper HOST:PORT; `divvy tail` reads without one",
         ));
     };
+    zookeeper.crash_release = crash_release(args.no_crash_release);
     let mut config =
         BalancedConsumerConfig::with_topics(zookeeper, &args.group, args.topics.topics());
     config.streams = args.streams;
@@ -143,4 +150,14 @@ pub(crate) async fn run(args: Consume) -> Result<()> {
         member: consumer.consumer_id().to_owned(),
     };
     pump::run(consumer.into(), reporter, &args.print, None).await
+}
+
+fn crash_release(unwanted: bool) -> CrashRelease {
+    if unwanted {
+        return CrashRelease::Off;
+    }
+    CrashRelease::this_program().unwrap_or_else(|error| {
+        warn!("cannot free this member's partitions at once if it dies: {error}");
+        CrashRelease::Off
+    })
 }

@@ -44,8 +44,14 @@ enum Command {
     Topic(topic::Topic),
 }
 
+fn main() -> ExitCode {
+    // Before there are threads and before arguments are parsed: the helper is this program too.
+    divvy::crash_release::run_if_asked();
+    start()
+}
+
 #[tokio::main]
-async fn main() -> ExitCode {
+async fn start() -> ExitCode {
     let cli = Cli::parse();
     log_to_stderr(cli.verbose);
     let result = match cli.command {

@@ -56,7 +56,8 @@ pub use divvy_simple_consumer::{
     Result, SeekTo, SimpleConsumer, SimpleConsumerConfig, ZooKeeperOffsets,
 };
 pub use divvy_zookeeper::{
-    Acl, Auth, Config as ZooKeeperConfig, Error as ZooKeeperError, ZooKeeper,
+    Acl, Auth, Config as ZooKeeperConfig, CrashRelease, Error as ZooKeeperError, ZooKeeper,
+    crash_release,
 };
 
 /// The wire protocol, for tools that speak it themselves.

@@ -1,6 +1,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::crash_release::CrashRelease;
 use crate::error::{Error, Result};
 use crate::wire::MAX_FRAME;
 
@@ -33,6 +34,9 @@ pub struct Config {
     /// The longest message that is taken from a server, in bytes; a longer one costs the connection. Between 2 MiB and 1 GiB,
     /// because a request may take 1 MiB. Default: 4 MiB. Java: the system property `jute.maxbuffer`.
     pub max_frame: usize,
+    /// Whether a helper process closes the sessions of this one when it dies, so that others need not wait until they time out.
+    /// Default: [`CrashRelease::Off`]. Kafka and PyKafka have nothing like it.
+    pub crash_release: CrashRelease,
 }
 
 /// An identity that a session has.
@@ -82,6 +86,7 @@ impl Config {
             auth: Vec::new(),
             acl: Acl::Open,
             max_frame: MAX_FRAME,
+            crash_release: CrashRelease::Off,
         }
     }
 

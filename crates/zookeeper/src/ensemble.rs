@@ -10,6 +10,7 @@ use tracing::debug;
 
 use crate::clock::{BootTime, Clock};
 use crate::config::{Auth, Config, ConnectString};
+use crate::crash_release::Helper;
 use crate::dial::{Dial, Pipe};
 use crate::error::{Error, Result};
 use crate::secret::Secret;
@@ -32,6 +33,7 @@ pub(crate) struct Ensemble {
     pub(crate) dial: Arc<dyn Dial>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) servers: Servers,
+    pub(crate) helper: Option<Arc<Helper>>,
 }
 
 /// What a client shows to go on with its session.

@@ -39,6 +39,7 @@
 
 pub mod clock;
 mod config;
+pub mod crash_release;
 pub mod dial;
 pub mod documents;
 mod ensemble;
@@ -57,6 +58,7 @@ mod zookeeper;
 
 pub use clock::{BootClock, BootTime, Clock};
 pub use config::{Acl, Auth, Config};
+pub use crash_release::CrashRelease;
 pub use dial::{Dial, Pipe};
 pub use error::{Error, Result};
 pub use lease::Lease;

@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 
 use crate::clock::{BootClock, Clock};
 use crate::config::{Config, ConnectString};
+use crate::crash_release::Helper;
 use crate::dial::{Dial, TcpDial};
 use crate::ensemble::Ensemble;
 use crate::error::{Error, Result};
@@ -45,6 +46,7 @@ struct Inner {
     thread: Arc<Thread>,
     current: Mutex<Current>,
     chance: Mutex<u64>,
+    helper: Option<Arc<Helper>>,
 }
 
 type Attempt = Shared<BoxFuture<'static, Result<Session>>>;
@@ -75,20 +77,27 @@ impl ZooKeeper {
             // Differs from one process to the next.
             seed: RandomState::new().hash_one(std::process::id()),
         };
-        Self::assemble(config, parts, thread)
+        let helper = Helper::start(&config.crash_release).map(Arc::new);
+        Self::assemble(config, parts, thread, helper)
     }
 
-    /// Like [`ZooKeeper::new`], with parts of the caller's. There is no thread and no chance then but in these.
+    /// Like [`ZooKeeper::new`], with parts of the caller's. There is no thread and no chance then but in these, and no
+    /// [crash release](Config::crash_release).
     ///
     /// # Errors
     /// [`Error::Config`].
     pub fn with_parts(config: Config, parts: Parts) -> Result<Self> {
         config.validate()?;
         let thread = Thread::on(parts.runtime.clone());
-        Self::assemble(config, parts, thread)
+        Self::assemble(config, parts, thread, None)
     }
 
-    fn assemble(config: Config, parts: Parts, thread: Arc<Thread>) -> Result<Self> {
+    fn assemble(
+        config: Config,
+        parts: Parts,
+        thread: Arc<Thread>,
+        helper: Option<Arc<Helper>>,
+    ) -> Result<Self> {
         let connect = ConnectString::parse(&config.connect)?;
         Ok(Self {
             inner: Arc::new(Inner {
@@ -99,6 +108,7 @@ impl ZooKeeper {
                 thread,
                 current: Mutex::default(),
                 chance: Mutex::new(parts.seed),
+                helper,
             }),
         })
     }
@@ -188,6 +198,7 @@ impl ZooKeeper {
             connect: inner.connect.clone(),
             dial: inner.dial.clone(),
             clock: inner.clock.clone(),
+            helper: inner.helper.clone(),
             servers: Servers::new(inner.connect.servers.clone(), draw(&mut chance)),
         }
     }

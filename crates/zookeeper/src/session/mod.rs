@@ -114,6 +114,14 @@ impl Session {
         let (id, password, timeout) = (attached.id, attached.password.clone(), attached.timeout);
         let chroot = ensemble.connect.chroot.clone();
         let shared = Arc::new(Shared::new(chroot, lease, timeout));
+        if let Some(helper) = &ensemble.helper {
+            helper.hold(Credentials {
+                id,
+                password: password.clone(),
+                servers: ensemble.connect.servers.clone(),
+                timeout,
+            });
+        }
         let inner = Inner {
             id,
             password: password.clone(),

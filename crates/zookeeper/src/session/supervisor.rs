@@ -26,6 +26,11 @@ impl Supervisor {
     pub(super) async fn run(mut self, attached: Attached, _busy: Busy) {
         let end = self.live(attached).await;
         self.shared.end(end);
+        if let Some(helper) = &self.ensemble.helper
+            && end != End::Unconfirmed
+        {
+            helper.forget(self.identity.id);
+        }
         self.shared.finish();
     }
 

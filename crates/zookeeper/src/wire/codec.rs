@@ -226,7 +226,7 @@ impl Default for ServerCodec {
 }
 
 /// Takes one frame's body, once all of it is there.
-fn take_frame(buffer: &mut BytesMut, limit: usize) -> Result<Option<Bytes>> {
+pub(crate) fn take_frame(buffer: &mut BytesMut, limit: usize) -> Result<Option<Bytes>> {
     let Some(head) = buffer.first_chunk() else {
         return Ok(None);
     };

@@ -38,6 +38,10 @@ pub use request::{
 };
 pub use response::{OpResult, Response};
 
+pub(crate) use codec::take_frame;
+pub(crate) use reader::Reader;
+pub(crate) use writer::{Writer, frame};
+
 /// The number of an event, which answers no request.
 pub const XID_EVENT: i32 = -1;
 /// The number of every ping and its answer.

@@ -9,34 +9,34 @@ pub(super) type Result<T> = std::result::Result<T, DecodeError>;
 const ROOM: usize = 1024;
 
 /// A cursor over the bytes of one frame. Byte fields are slices of the same buffer and are not copied.
-pub(super) struct Reader(Bytes);
+pub(crate) struct Reader(Bytes);
 
 impl Reader {
-    pub(super) fn new(frame: Bytes) -> Self {
+    pub(crate) fn new(frame: Bytes) -> Self {
         Self(frame)
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    pub(super) fn bool(&mut self, what: &'static str) -> Result<bool> {
+    pub(crate) fn bool(&mut self, what: &'static str) -> Result<bool> {
         let value = self.0.try_get_u8();
         Ok(value.map_err(|short| truncated(what, &short))? != 0)
     }
 
-    pub(super) fn i32(&mut self, what: &'static str) -> Result<i32> {
+    pub(crate) fn i32(&mut self, what: &'static str) -> Result<i32> {
         let value = self.0.try_get_i32();
         value.map_err(|short| truncated(what, &short))
     }
 
-    pub(super) fn i64(&mut self, what: &'static str) -> Result<i64> {
+    pub(crate) fn i64(&mut self, what: &'static str) -> Result<i64> {
         let value = self.0.try_get_i64();
         value.map_err(|short| truncated(what, &short))
     }
 
     /// Bytes, or null.
-    pub(super) fn buffer(&mut self, what: &'static str) -> Result<Option<Bytes>> {
+    pub(crate) fn buffer(&mut self, what: &'static str) -> Result<Option<Bytes>> {
         let length = self.i32(what)?;
         if length == -1 {
             return Ok(None);
@@ -51,7 +51,7 @@ impl Reader {
     }
 
     /// A string that must not be null.
-    pub(super) fn string(&mut self, what: &'static str) -> Result<String> {
+    pub(crate) fn string(&mut self, what: &'static str) -> Result<String> {
         match self.buffer(what)? {
             Some(bytes) => utf8(what, &bytes),
             None => Err(DecodeError::NegativeLength { what, length: -1 }),
@@ -59,19 +59,19 @@ impl Reader {
     }
 
     /// A string; empty for null.
-    pub(super) fn string_or_empty(&mut self, what: &'static str) -> Result<String> {
+    pub(crate) fn string_or_empty(&mut self, what: &'static str) -> Result<String> {
         utf8(what, &self.buffer(what)?.unwrap_or_default())
     }
 
     /// The name of a child. Java's servers take and give back names that are not quite UTF-8: such a child cannot be reached, but
     /// must not keep anybody from its siblings.
-    pub(super) fn name(&mut self) -> Result<String> {
+    pub(crate) fn name(&mut self) -> Result<String> {
         let bytes = self.buffer("a child's name")?.unwrap_or_default();
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
     /// A vector of elements that take at least `least` bytes each; null is none.
-    pub(super) fn vector<T>(
+    pub(crate) fn vector<T>(
         &mut self,
         what: &'static str,
         least: usize,
@@ -94,7 +94,7 @@ impl Reader {
         Ok(elements)
     }
 
-    pub(super) fn stat(&mut self) -> Result<Stat> {
+    pub(crate) fn stat(&mut self) -> Result<Stat> {
         let what = "a stat";
         Ok(Stat {
             czxid: self.i64(what)?,
@@ -112,7 +112,7 @@ impl Reader {
     }
 
     /// What has not been read yet.
-    pub(super) fn into_rest(self) -> Bytes {
+    pub(crate) fn into_rest(self) -> Bytes {
         self.0
     }
 }

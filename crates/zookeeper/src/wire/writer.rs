@@ -4,10 +4,10 @@ use super::error::EncodeError;
 use crate::stat::Stat;
 
 /// Writes the fields of one frame.
-pub(super) struct Writer<'a>(&'a mut BytesMut);
+pub(crate) struct Writer<'a>(&'a mut BytesMut);
 
 /// Appends a frame: its length, and what `body` writes. Leaves the buffer as it was where that is longer than `limit`.
-pub(super) fn frame(
+pub(crate) fn frame(
     buffer: &mut BytesMut,
     limit: usize,
     body: impl FnOnce(&mut Writer<'_>),
@@ -30,20 +30,20 @@ pub(super) fn frame(
 }
 
 impl Writer<'_> {
-    pub(super) fn bool(&mut self, value: bool) {
+    pub(crate) fn bool(&mut self, value: bool) {
         self.0.put_u8(value.into());
     }
 
-    pub(super) fn i32(&mut self, value: i32) {
+    pub(crate) fn i32(&mut self, value: i32) {
         self.0.put_i32(value);
     }
 
-    pub(super) fn i64(&mut self, value: i64) {
+    pub(crate) fn i64(&mut self, value: i64) {
         self.0.put_i64(value);
     }
 
     /// Bytes, or null.
-    pub(super) fn buffer(&mut self, bytes: Option<&[u8]>) {
+    pub(crate) fn buffer(&mut self, bytes: Option<&[u8]>) {
         match bytes {
             Some(bytes) => {
                 self.length(bytes.len());
@@ -53,18 +53,18 @@ impl Writer<'_> {
         }
     }
 
-    pub(super) fn string(&mut self, text: &str) {
+    pub(crate) fn string(&mut self, text: &str) {
         self.buffer(Some(text.as_bytes()));
     }
 
-    pub(super) fn vector<T>(&mut self, elements: &[T], mut element: impl FnMut(&mut Self, &T)) {
+    pub(crate) fn vector<T>(&mut self, elements: &[T], mut element: impl FnMut(&mut Self, &T)) {
         self.length(elements.len());
         for each in elements {
             element(self, each);
         }
     }
 
-    pub(super) fn stat(&mut self, stat: &Stat) {
+    pub(crate) fn stat(&mut self, stat: &Stat) {
         self.i64(stat.czxid);
         self.i64(stat.mzxid);
         self.i64(stat.ctime);
@@ -79,7 +79,7 @@ impl Writer<'_> {
     }
 
     /// Bytes that are fields already.
-    pub(super) fn raw(&mut self, bytes: &[u8]) {
+    pub(crate) fn raw(&mut self, bytes: &[u8]) {
         self.0.put_slice(bytes);
     }
 

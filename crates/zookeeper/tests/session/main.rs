@@ -1,5 +1,7 @@
 //! Sessions on servers that do whatever a server may do, and what none should: in memory, with paused time.
 
+#![allow(clippy::unwrap_used, reason = "what is wrong in a test may panic")]
+
 mod attaching;
 mod fake;
 mod lease;
