@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 
 use crate::question::{Answer, ask, put_string};
-use crate::{Cluster, ZooKeeperView};
+use crate::{Cluster, ZooKeeperView, wait_some};
+
+/// How long a store may take to answer.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Where a group keeps its offsets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +43,13 @@ pub struct StepBack {
     pub from: i64,
     /// What it became; none where it is gone.
     pub to: Option<i64>,
+}
+
+impl StepBack {
+    /// By how many messages; all there were where it is gone.
+    pub fn messages(&self) -> i64 {
+        self.from - self.to.unwrap_or_default()
+    }
 }
 
 impl<'a> CommittedWatch<'a> {
@@ -94,9 +105,36 @@ impl<'a> CommittedWatch<'a> {
         Ok(())
     }
 
+    /// Lets time pass, and takes note all the while.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked.
+    pub fn watch(&mut self, duration: Duration) -> Result<()> {
+        let until = Instant::now() + duration;
+        wait_some(duration + PATIENCE, "time to pass", || match self.look() {
+            Ok(()) => (Instant::now() >= until).then_some(Ok(())),
+            Err(error) => Some(Err(error)),
+        })?
+    }
+
     /// Every time that it was seen to go back.
     pub fn steps_back(&self) -> &[StepBack] {
         &self.steps_back
+    }
+
+    /// Demands that it never went back.
+    ///
+    /// # Errors
+    ///
+    /// When it did; the error shows from where to where.
+    pub fn never_went_back(&self) -> Result<()> {
+        ensure!(
+            self.steps_back.is_empty(),
+            "offsets went back: {:?}",
+            self.steps_back
+        );
+        Ok(())
     }
 }
 

@@ -1,5 +1,6 @@
 //! Waiting for what a group under test prints.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::{Group, PATIENCE, Partition, Printed, Program};
@@ -133,6 +134,36 @@ impl Group<'_> {
             ensure!(
                 handovers <= moves,
                 "{partition:?} moved {moves} times and was printed in {handovers} turns"
+            );
+        }
+        Ok(())
+    }
+
+    /// Demands the same of a group that was not looked at each time that it changed: a partition changed hands in the output no
+    /// more often than members of divvy's said that it was assigned to them.
+    ///
+    /// # Errors
+    ///
+    /// When it did; the error says how often.
+    pub fn printed_as_assigned(&self) -> Result<()> {
+        let mut assigned: BTreeMap<Partition, usize> = BTreeMap::new();
+        for member in &self.members {
+            if let Program::Divvy(divvy) = &member.program {
+                for event in divvy.events_named("assigned") {
+                    let topic = event.fields["topic"].as_str().unwrap_or(self.topic());
+                    for partition in event.partitions() {
+                        let times = assigned.entry((topic.to_owned(), partition));
+                        *times.or_default() += 1;
+                    }
+                }
+            }
+        }
+        for (partition, handovers) in self.output.handovers() {
+            let times = assigned.get(&partition).copied().unwrap_or_default();
+            ensure!(
+                handovers < times,
+                "{partition:?} was assigned {times} times and printed in {} turns",
+                handovers + 1
             );
         }
         Ok(())

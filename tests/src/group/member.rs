@@ -1,6 +1,7 @@
 //! Members that come and go.
 
 use std::ops::Deref;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
@@ -20,11 +21,27 @@ pub struct Member {
     /// The name of its node.
     pub id: String,
     /// Its way to ZooKeeper, if it has one of its own.
-    pub proxy: Option<Proxy>,
+    pub proxy: Option<Arc<Proxy>>,
     /// Whether it should be registered: it was not ended, killed or stopped.
     pub lives: bool,
     /// How many of its lines are in the output.
     pub(super) read: usize,
+}
+
+/// The proxies of all members of a group, also of those that are only just coming. A clone is the same collection, for a thread
+/// that strikes while others use the group.
+#[derive(Clone, Debug, Default)]
+pub struct Proxies(Arc<Mutex<Vec<Arc<Proxy>>>>);
+
+impl Proxies {
+    /// Each of them, in the order in which the members came.
+    pub fn all(&self) -> Vec<Arc<Proxy>> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Arc<Proxy>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What a member is.
@@ -82,15 +99,48 @@ impl Group<'_> {
     ///
     /// When it does not register.
     pub fn enter(&mut self) -> Result<usize> {
-        self.enter_with(|group, zookeeper| {
-            let mut arguments = vec!["consume", "--zookeeper", zookeeper, "--group", &group.name];
-            for topic in group.topics.keys() {
-                arguments.extend(["--topic", topic]);
-            }
-            arguments.extend(["--events", "json", "--format", FORMAT]);
-            arguments.extend(group.arguments.iter().map(String::as_str));
-            Ok(Program::Divvy(Divvy::command(arguments).spawn()?))
-        })
+        self.enter_with(|group, zookeeper| Ok(Program::Divvy(group.spawn(zookeeper)?)))
+    }
+
+    /// Starts that many `divvy consume` at once, and waits until each has said that it has partitions, or none. Gives when the
+    /// last one was started.
+    ///
+    /// # Errors
+    ///
+    /// When one says nothing.
+    pub fn enter_many(&mut self, count: usize) -> Result<Instant> {
+        let mut started = Vec::new();
+        for _ in 0..count {
+            let (proxy, zookeeper) = self.way_to_zookeeper()?;
+            started.push((proxy, self.spawn(&zookeeper)?));
+        }
+        let all_started = Instant::now();
+        for (proxy, divvy) in started {
+            let member = |divvy: &Divvy| {
+                let mut events = divvy.events().into_iter();
+                events.find_map(|event| Some(event.fields["member"].as_str()?.to_owned()))
+            };
+            let id = wait_some(PATIENCE, "the first event of a member", || member(&divvy));
+            let id = id.with_context(|| divvy.stderr().tail(20))?;
+            self.members.push(Member {
+                program: Program::Divvy(divvy),
+                id,
+                proxy,
+                lives: true,
+                read: 0,
+            });
+        }
+        Ok(all_started)
+    }
+
+    fn spawn(&self, zookeeper: &str) -> Result<Divvy> {
+        let mut arguments = vec!["consume", "--zookeeper", zookeeper, "--group", &self.name];
+        for topic in self.topics.keys() {
+            arguments.extend(["--topic", topic]);
+        }
+        arguments.extend(["--events", "json", "--format", FORMAT]);
+        arguments.extend(self.arguments.iter().map(String::as_str));
+        Divvy::command(arguments).spawn()
     }
 
     /// Starts one of Kafka's own high-level consumers and waits until it is registered. Gives its number.
@@ -159,13 +209,15 @@ impl Group<'_> {
     }
 
     /// How the next member reaches ZooKeeper.
-    fn way_to_zookeeper(&self) -> Result<(Option<Proxy>, String)> {
-        if !self.proxied {
+    fn way_to_zookeeper(&self) -> Result<(Option<Arc<Proxy>>, String)> {
+        let Some(proxies) = &self.proxies else {
             return Ok((None, self.cluster.zookeeper_connect()));
-        }
+        };
         let servers = self.cluster.zookeepers();
-        let server = &servers[self.members.len() % servers.len()];
-        let proxy = Proxy::start(server.address())?;
+        let mut proxies = proxies.lock();
+        let server = &servers[proxies.len() % servers.len()];
+        let proxy = Arc::new(Proxy::start(server.address())?);
+        proxies.push(Arc::clone(&proxy));
         let connect = format!("{}{}", proxy.address(), self.cluster.chroot());
         Ok((Some(proxy), connect))
     }
@@ -176,8 +228,13 @@ impl Group<'_> {
     ///
     /// When it has none.
     pub fn proxy(&self, member: usize) -> Result<&Proxy> {
-        let proxy = self.member(member)?.proxy.as_ref();
+        let proxy = self.member(member)?.proxy.as_deref();
         proxy.with_context(|| format!("member {member} is behind no proxy"))
+    }
+
+    /// The proxies of a group [behind proxies](Group::behind_proxies); none of another.
+    pub fn proxies(&self) -> Proxies {
+        self.proxies.clone().unwrap_or_default()
     }
 
     /// Asks a member to end, and demands that it does so in order (a divvy within two seconds), that its nodes are gone then,

@@ -17,7 +17,7 @@ use anyhow::{Context as _, Result};
 use serde_json::json;
 
 pub use self::judge::{Assignment, JavaAssignor};
-pub use self::member::{Member, Program};
+pub use self::member::{Member, Program, Proxies};
 pub use self::owners::{Owners, show};
 pub use self::printed::{FORMAT, Output, Partition, Printed};
 pub use self::rule::Rule;
@@ -49,7 +49,7 @@ pub struct Group<'a> {
     streams: usize,
     session_timeout: Duration,
     arguments: Vec<String>,
-    proxied: bool,
+    proxies: Option<Proxies>,
     judge: Option<JavaAssignor>,
     /// How often each partition went to another member.
     moves: BTreeMap<Partition, usize>,
@@ -80,7 +80,7 @@ impl<'a> Group<'a> {
             streams: 1,
             session_timeout: Duration::from_secs(6),
             arguments: Vec::new(),
-            proxied: false,
+            proxies: None,
             judge: None,
             moves: BTreeMap::new(),
         })
@@ -109,7 +109,7 @@ impl<'a> Group<'a> {
     /// From now on every new member reaches ZooKeeper through a proxy of its own, [`Member::proxy`]. On an ensemble, member `n`
     /// is led to server `n` modulo their number.
     pub fn behind_proxies(mut self) -> Self {
-        self.proxied = true;
+        self.proxies = Some(Proxies::default());
         self
     }
 

@@ -1,7 +1,8 @@
 //! What the members of a group have printed, held against what was acknowledged.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
+use std::ops::Range;
+use std::time::{Duration, Instant};
 
 use crate::{Acknowledged, Line};
 use anyhow::{Context as _, Result, ensure};
@@ -161,6 +162,58 @@ impl Output {
             .filter(|line| line.member == member && line.at >= from)
             .map(|line| line.at)
             .min()
+    }
+
+    /// When a member last printed something within a span of time.
+    pub fn last_line(&self, member: usize, within: Range<Instant>) -> Option<Instant> {
+        let lines = self.printed.iter();
+        lines
+            .filter(|line| line.member == member && within.contains(&line.at))
+            .map(|line| line.at)
+            .max()
+    }
+
+    /// The longest time that a message took from its acknowledgement to its first line, of those that were acknowledged within a
+    /// span of time and printed.
+    pub fn longest_way(
+        &self,
+        topic: &str,
+        acknowledged: &[Acknowledged],
+        within: &Range<Instant>,
+    ) -> Option<Duration> {
+        let mut times = BTreeMap::new();
+        let messages = acknowledged.iter();
+        messages
+            .filter(|message| within.contains(&message.at))
+            .filter_map(|message| {
+                let of_partition = times
+                    .entry(message.partition)
+                    .or_insert_with(|| self.first_times(&(topic.to_owned(), message.partition)));
+                let printed = of_partition.get(&message.offset)?;
+                Some(printed.saturating_duration_since(message.at))
+            })
+            .max()
+    }
+
+    /// How many messages a member printed after a moment that others had printed by then, by partition.
+    pub fn stale(&self, member: usize, from: Instant) -> BTreeMap<Partition, usize> {
+        let mut by_others = BTreeMap::new();
+        for line in self.printed.iter().filter(|line| line.member != member) {
+            let at = by_others.entry((&line.partition, line.offset));
+            let at = at.or_insert(line.at);
+            *at = line.at.min(*at);
+        }
+        let mut stale = BTreeMap::new();
+        for line in &self.printed {
+            let before = by_others.get(&(&line.partition, line.offset));
+            if line.member == member
+                && line.at >= from
+                && before.is_some_and(|before| *before < line.at)
+            {
+                *stale.entry(line.partition.clone()).or_default() += 1;
+            }
+        }
+        stale
     }
 
     /// When each offset of a partition was first printed.

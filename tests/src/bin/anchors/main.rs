@@ -79,14 +79,14 @@ fn print(cluster: &Cluster, figures: &[Figures]) -> Result<()> {
     row("  messages delivered three times or more", &|f| {
         f.cut.tripled.to_string()
     })?;
-    row("  committed offset went back", &|f| yes(f.cut.went_back))?;
+    row("  committed offset went back", &|f| back(f.cut.went_back))?;
     row("  taken over after", &|f| seconds(f.cut.taken_over))?;
     row("stopped for 10 s", &|_| String::new())?;
     row("  stale deliveries when it went on", &|f| {
         f.stopped.stale.to_string()
     })?;
     row("  committed offset went back", &|f| {
-        yes(f.stopped.went_back)
+        back(f.stopped.went_back)
     })?;
     row("killed", &|_| String::new())?;
     row("  taken over after", &|f| seconds(f.killed.taken_over))?;
@@ -97,6 +97,10 @@ fn seconds(duration: Duration) -> String {
     format!("{:.2} s", duration.as_secs_f64())
 }
 
-fn yes(is: bool) -> String {
-    if is { "yes" } else { "no" }.to_owned()
+/// Whether something went back, and by how much.
+fn back(messages: i64) -> String {
+    match messages {
+        0 => "no".to_owned(),
+        messages => format!("by {messages}"),
+    }
 }

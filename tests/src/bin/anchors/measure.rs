@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use divvy_tests::committed::StepBack;
 use divvy_tests::{Cluster, ProxyMode};
 use rustix::process::Signal;
 
@@ -24,7 +25,8 @@ pub(crate) struct Cut {
     pub(crate) last: Duration,
     /// How many messages were delivered three times or more.
     pub(crate) tripled: usize,
-    pub(crate) went_back: bool,
+    /// By how many messages a committed offset went back at most.
+    pub(crate) went_back: i64,
     /// After what time each of its partitions was delivered by the other one.
     pub(crate) taken_over: Duration,
 }
@@ -33,7 +35,8 @@ pub(crate) struct Cut {
 pub(crate) struct Stopped {
     /// How many messages it delivered afterwards that the other one had delivered.
     pub(crate) stale: usize,
-    pub(crate) went_back: bool,
+    /// By how many messages a committed offset went back at most.
+    pub(crate) went_back: i64,
 }
 
 /// What came of a member's death.
@@ -46,10 +49,10 @@ pub(crate) fn cut(cluster: &Cluster, make: Make) -> Result<Cut> {
     let mut stage = Stage::set(cluster, make)?;
     let cut = Instant::now();
     stage.group.proxy(VICTIM)?.set_mode(ProxyMode::Freeze);
-    stage.watch(CUT_FOR)?;
+    stage.committed.watch(CUT_FOR)?;
     let healed = Instant::now();
     stage.group.proxy(VICTIM)?.set_mode(ProxyMode::Forward);
-    stage.watch(AFTERMATH)?;
+    stage.committed.watch(AFTERMATH)?;
 
     let deliveries = stage.deliveries()?;
     let heirs = heirs(&deliveries, cut)?;
@@ -70,7 +73,7 @@ pub(crate) fn cut(cluster: &Cluster, make: Make) -> Result<Cut> {
         overlapping,
         last: last - cut,
         tripled: delivered_thrice(&deliveries),
-        went_back: !stage.committed.steps_back().is_empty(),
+        went_back: went_back(&stage),
         taken_over: latest(&heirs, cut),
     })
 }
@@ -78,10 +81,10 @@ pub(crate) fn cut(cluster: &Cluster, make: Make) -> Result<Cut> {
 pub(crate) fn stop(cluster: &Cluster, make: Make) -> Result<Stopped> {
     let mut stage = Stage::set(cluster, make)?;
     stage.group.stop(VICTIM)?;
-    stage.watch(STOPPED_FOR)?;
+    stage.committed.watch(STOPPED_FOR)?;
     let goes_on = Instant::now();
     stage.group.cont(VICTIM)?;
-    stage.watch(AFTERMATH)?;
+    stage.committed.watch(AFTERMATH)?;
 
     let deliveries = stage.deliveries()?;
     let mut by_other = BTreeMap::new();
@@ -102,7 +105,7 @@ pub(crate) fn stop(cluster: &Cluster, make: Make) -> Result<Stopped> {
         .count();
     Ok(Stopped {
         stale,
-        went_back: !stage.committed.steps_back().is_empty(),
+        went_back: went_back(&stage),
     })
 }
 
@@ -110,7 +113,7 @@ pub(crate) fn kill(cluster: &Cluster, make: Make) -> Result<Killed> {
     let mut stage = Stage::set(cluster, make)?;
     let killed = Instant::now();
     stage.group.members[VICTIM].program.signal(Signal::KILL)?;
-    stage.watch(3 * SESSION_TIMEOUT)?;
+    stage.committed.watch(3 * SESSION_TIMEOUT)?;
     let heirs = heirs(&stage.deliveries()?, killed)?;
     Ok(Killed {
         taken_over: latest(&heirs, killed),
@@ -150,4 +153,9 @@ fn delivered_thrice(deliveries: &[Delivery]) -> usize {
         *times.entry(delivery.number).or_default() += 1;
     }
     times.values().filter(|times| **times >= 3).count()
+}
+
+fn went_back(stage: &Stage<'_>) -> i64 {
+    let steps = stage.committed.steps_back().iter();
+    steps.map(StepBack::messages).max().unwrap_or_default()
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use divvy_tests::group::Member;
-use divvy_tests::{Cluster, CommittedWatch, Group, NumberProducer, Store, wait_for, wait_some};
+use divvy_tests::{Cluster, CommittedWatch, Group, NumberProducer, Store, wait_for};
 
 pub(crate) const PARTITIONS: i32 = 4;
 /// Messages a second.
@@ -131,16 +131,5 @@ impl<'a> Stage<'a> {
         }
         deliveries.sort_by_key(|delivery| delivery.at);
         Ok(deliveries)
-    }
-
-    /// Lets time pass, and watches what is committed.
-    pub(crate) fn watch(&mut self, duration: Duration) -> Result<()> {
-        let until = Instant::now() + duration;
-        wait_some(duration + PATIENCE, "time to pass", || {
-            match self.committed.look() {
-                Ok(()) => (Instant::now() >= until).then_some(Ok(())),
-                Err(error) => Some(Err(error)),
-            }
-        })?
     }
 }

@@ -1,0 +1,37 @@
+//! The group that the tests strike.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use divvy_tests::{Cluster, CommittedWatch, Group, NumberProducer, Store};
+
+pub(crate) const PARTITIONS: i32 = 8;
+/// Messages a second.
+pub(crate) const RATE: u32 = 400;
+pub(crate) const SESSION_TIMEOUT: Duration = Duration::from_secs(3);
+/// What writes into a group's topics.
+pub(crate) type Producers = Vec<(String, NumberProducer)>;
+
+/// Members that share eight partitions and are at work.
+pub(crate) fn group(cluster: &Cluster, members: usize) -> Result<(Group<'_>, Producers)> {
+    let mut group = Group::new(cluster, &[PARTITIONS])?
+        .session_timeout(SESSION_TIMEOUT)
+        .arguments(&["--commit-interval", "500ms"])
+        .behind_proxies();
+    let producers = group.produce(RATE)?;
+    for _ in 0..members {
+        group.join()?;
+    }
+    group.wait_for_lines(RATE as usize)?;
+    Ok((group, producers))
+}
+
+pub(crate) fn committed<'a>(group: &Group<'a>) -> Result<CommittedWatch<'a>> {
+    CommittedWatch::new(
+        group.cluster,
+        Store::ZooKeeper,
+        &group.name,
+        group.topic(),
+        PARTITIONS,
+    )
+}
