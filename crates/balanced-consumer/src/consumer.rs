@@ -206,14 +206,8 @@ impl BalancedConsumer {
                 retries,
             ))
         };
-        let (fenced, reports) = mpsc::channel(KEPT_REPORTS);
-        let (place, group) = (zookeeper.clone(), &config.group);
-        let offsets = Arc::new(match settings.offset_storage {
-            OffsetStorage::ZooKeeper => GroupOffsets::in_zookeeper(place, group, None, fenced),
-            OffsetStorage::Dual => GroupOffsets::in_zookeeper(place, group, Some(kafka()), fenced),
-            OffsetStorage::Kafka => GroupOffsets::in_kafka(place, group, kafka(), fenced),
-        });
-        let store = Arc::clone(&offsets) as Arc<dyn OffsetStore>;
+        let (coordination, store) =
+            ZooKeeperGroup::with_parts(config.clone(), zookeeper, kafka, rand::random());
         let runtime = client.runtime().clone();
         let engine = Engine::new(
             settings,
@@ -222,13 +216,6 @@ impl BalancedConsumer {
             Some(store),
             runtime,
         );
-        let coordination = ZooKeeperGroup {
-            config,
-            zookeeper,
-            offsets,
-            reports: Some(reports),
-            running: None,
-        };
         Ok(Self(Consumer::with(engine, coordination)))
     }
 
@@ -247,6 +234,7 @@ pub struct ZooKeeperGroup {
     offsets: Arc<GroupOffsets>,
     /// Taken when it is started.
     reports: Option<mpsc::Receiver<FenceReport>>,
+    seed: u64,
     running: Option<Running>,
 }
 
@@ -301,6 +289,7 @@ impl Coordination for ZooKeeperGroup {
             on_zk_loss: self.config.on_zk_loss,
             listener: Arc::clone(&self.config.listener),
             listener_timeout: self.config.listener_timeout,
+            seed: self.seed,
         };
         let (close, asked) = oneshot::channel();
         let (settles, settled) = watch::channel(false);
@@ -346,6 +335,35 @@ impl Coordination for ZooKeeperGroup {
 }
 
 impl ZooKeeperGroup {
+    /// Joins a group through a handle of the caller's, and gives the store that belongs into the [`Engine`] of the same
+    /// [`Consumer::with`]: the group's offsets, which nobody but the owner of a partition can store. `kafka` makes the store of
+    /// offsets in Kafka, where the configuration asks for one; `seed` decides all that is by chance in the membership. The
+    /// configuration is taken as it is; its own ZooKeeper is not used.
+    pub fn with_parts(
+        config: BalancedConsumerConfig,
+        zookeeper: ZooKeeper,
+        kafka: impl FnOnce() -> Arc<dyn OffsetStore>,
+        seed: u64,
+    ) -> (Self, Arc<dyn OffsetStore>) {
+        let (fenced, reports) = mpsc::channel(KEPT_REPORTS);
+        let (place, group) = (zookeeper.clone(), &config.group);
+        let offsets = Arc::new(match config.consumer.offset_storage {
+            OffsetStorage::ZooKeeper => GroupOffsets::in_zookeeper(place, group, None, fenced),
+            OffsetStorage::Dual => GroupOffsets::in_zookeeper(place, group, Some(kafka()), fenced),
+            OffsetStorage::Kafka => GroupOffsets::in_kafka(place, group, kafka(), fenced),
+        });
+        let store = Arc::clone(&offsets) as Arc<dyn OffsetStore>;
+        let group = Self {
+            config,
+            zookeeper,
+            offsets,
+            reports: Some(reports),
+            seed,
+            running: None,
+        };
+        (group, store)
+    }
+
     fn registration(&self) -> Result<String> {
         let streams = self.config.streams;
         let (pattern, subscription) = match &self.config.topics {

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
-use rand::Rng;
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
 
 /// Pauses that double from a first one up to a longest, each shortened by a random part so that many clients do not come back
 /// at the same moment.
@@ -9,15 +10,22 @@ pub struct Backoff {
     first: Duration,
     longest: Duration,
     failures: u32,
+    rng: SmallRng,
 }
 
 impl Backoff {
     /// Starts with no failure.
     pub fn new(first: Duration, longest: Duration) -> Self {
+        Self::seeded(first, longest, rand::random())
+    }
+
+    /// [`Backoff::new`] whose random parts follow from a seed.
+    pub fn seeded(first: Duration, longest: Duration, seed: u64) -> Self {
         Self {
             first,
             longest,
             failures: 0,
+            rng: SmallRng::seed_from_u64(seed),
         }
     }
 
@@ -28,7 +36,7 @@ impl Backoff {
             .saturating_mul(1_u32.checked_shl(self.failures).unwrap_or(u32::MAX))
             .min(self.longest);
         self.failures = self.failures.saturating_add(1);
-        full.mul_f64(rand::rng().random_range(0.5..=1.0))
+        full.mul_f64(self.rng.random_range(0.5..=1.0))
     }
 
     /// Forgets the failures.

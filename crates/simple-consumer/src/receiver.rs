@@ -360,7 +360,7 @@ impl Receiver {
         }
         let tp = chunk.tp.clone();
         let work = chunk.clone();
-        let runtime = self.engine.runtime();
+        let runtime = self.engine.runtime().handle();
         let task = runtime.spawn_blocking(move || work.decode(check_crcs));
         Some((tp, Decoding { chunk, epoch, task }))
     }

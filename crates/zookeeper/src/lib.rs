@@ -44,6 +44,7 @@ pub mod dial;
 pub mod documents;
 mod ensemble;
 mod error;
+mod executor;
 pub mod lease;
 mod open;
 pub mod paths;
@@ -61,6 +62,7 @@ pub use config::{Acl, Auth, Config};
 pub use crash_release::CrashRelease;
 pub use dial::{Dial, Pipe};
 pub use error::{Error, Result};
+pub use executor::{Executor, Host};
 pub use lease::Lease;
 pub use secret::Secret;
 pub use session::{

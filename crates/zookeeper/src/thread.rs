@@ -2,16 +2,18 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::runtime::{Builder, Handle};
+use tokio::runtime::Builder;
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
+
+use crate::executor::Executor;
 
 /// The thread on which sessions run, or somebody else's runtime in its place.
 ///
 /// It lives as long as a handle or a session refers to it, and then until the servers have confirmed that the sessions are
 /// closed, so that dropping everything frees the ephemeral nodes too.
 pub(crate) struct Thread {
-    handle: Handle,
+    executor: Executor,
     open: watch::Sender<usize>,
     _alive: Option<oneshot::Sender<()>>,
 }
@@ -29,7 +31,7 @@ impl Thread {
     /// Starts the thread. Once nothing refers to it, it waits at most `grace` for sessions to end.
     pub(crate) fn start(grace: Duration) -> io::Result<Arc<Self>> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        let handle = runtime.handle().clone();
+        let executor = runtime.handle().clone().into();
         let (alive, dead) = oneshot::channel::<()>();
         let (open, mut sessions) = watch::channel(0_usize);
         std::thread::Builder::new()
@@ -42,23 +44,23 @@ impl Thread {
                 });
             })?;
         Ok(Arc::new(Self {
-            handle,
+            executor,
             open,
             _alive: Some(alive),
         }))
     }
 
     /// Has sessions run on a runtime that somebody else drives.
-    pub(crate) fn on(handle: Handle) -> Arc<Self> {
+    pub(crate) fn on(executor: Executor) -> Arc<Self> {
         Arc::new(Self {
-            handle,
+            executor,
             open: watch::channel(0).0,
             _alive: None,
         })
     }
 
-    pub(crate) fn handle(&self) -> &Handle {
-        &self.handle
+    pub(crate) fn executor(&self) -> &Executor {
+        &self.executor
     }
 
     pub(crate) fn busy(&self) -> Busy {

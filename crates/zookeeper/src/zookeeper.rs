@@ -4,7 +4,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
-use tokio::runtime::Handle;
 
 use crate::clock::{BootClock, Clock};
 use crate::config::{Config, ConnectString};
@@ -12,6 +11,7 @@ use crate::crash_release::Helper;
 use crate::dial::{Dial, TcpDial};
 use crate::ensemble::Ensemble;
 use crate::error::{Error, Result};
+use crate::executor::Executor;
 use crate::open::open;
 use crate::servers::{Servers, draw};
 use crate::session::Session;
@@ -33,7 +33,7 @@ pub struct Parts {
     /// What the lease is counted by. Everything else goes by tokio's clock.
     pub clock: Arc<dyn Clock>,
     /// Where the sessions run, in place of a thread of their own; with timers.
-    pub runtime: Handle,
+    pub runtime: Executor,
     /// What decides all that is by chance: the order of the servers, and the length of pauses.
     pub seed: u64,
 }
@@ -73,7 +73,7 @@ impl ZooKeeper {
                 max_frame: config.max_frame,
             }),
             clock: Arc::new(BootClock),
-            runtime: thread.handle().clone(),
+            runtime: thread.executor().clone(),
             // Differs from one process to the next.
             seed: RandomState::new().hash_one(std::process::id()),
         };
@@ -120,8 +120,8 @@ impl ZooKeeper {
 
     /// The runtime of the ZooKeeper thread, for tasks that must run whatever the application's runtime is doing. It has one
     /// thread: a task that blocks it costs the session. Tasks are dropped once the last handle and session are.
-    pub fn runtime(&self) -> Handle {
-        self.inner.thread.handle().clone()
+    pub fn runtime(&self) -> Executor {
+        self.inner.thread.executor().clone()
     }
 
     /// The live session; a new one if there is none yet or the last one is over. Concurrent callers share one attempt, which
@@ -174,7 +174,7 @@ impl ZooKeeper {
     fn open(&self) -> Attempt {
         let thread = &self.inner.thread;
         let opening = open(self.ensemble(), thread.clone());
-        let opening = thread.handle().spawn(Box::pin(opening));
+        let opening = thread.executor().spawn(Box::pin(opening));
         let servers = self.inner.config.connect.clone();
         opening
             .map(move |opened| match opened {

@@ -40,6 +40,8 @@ pub(crate) struct Member {
     pub(crate) on_zk_loss: OnZkLoss,
     pub(crate) listener: Arc<dyn RebalanceListener>,
     pub(crate) listener_timeout: Duration,
+    /// What decides all that is by chance.
+    pub(crate) seed: u64,
 }
 
 /// The topics that a member consumes.
@@ -108,7 +110,7 @@ enum Wake {
 impl Driver {
     pub(crate) fn new(member: Member, engine: Arc<Engine>, settled: watch::Sender<bool>) -> Self {
         Self {
-            machine: Membership::new(member.machine.clone(), rand::random()),
+            machine: Membership::new(member.machine.clone(), member.seed),
             member,
             engine,
             origin: Instant::now(),

@@ -16,6 +16,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use divvy_client::{Backend, Client, TopicPartition};
+use divvy_zookeeper::Executor;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
@@ -39,7 +40,7 @@ pub struct Engine {
     backend: Arc<dyn Backend>,
     store: Option<Arc<dyn OffsetStore>>,
     events: Events,
-    runtime: tokio::runtime::Handle,
+    runtime: Executor,
     state: Mutex<State>,
     /// Something was given back, acknowledged, or taken away.
     settled: Notify,
@@ -132,7 +133,7 @@ impl Engine {
         consumer_id: String,
         backend: Arc<dyn Backend>,
         store: Option<Arc<dyn OffsetStore>>,
-        runtime: tokio::runtime::Handle,
+        runtime: impl Into<Executor>,
     ) -> Arc<Self> {
         Arc::new(Self {
             config,
@@ -140,7 +141,7 @@ impl Engine {
             backend,
             store,
             events: Events::default(),
-            runtime,
+            runtime: runtime.into(),
             state: Mutex::default(),
             settled: Notify::new(),
             committing: tokio::sync::Mutex::new(()),
@@ -192,7 +193,7 @@ impl Engine {
     }
 
     /// The runtime of the background work.
-    pub fn runtime(&self) -> &tokio::runtime::Handle {
+    pub fn runtime(&self) -> &Executor {
         &self.runtime
     }
 

@@ -136,7 +136,7 @@ impl Engine {
     ) -> BTreeMap<TopicPartition, Result<i64>> {
         let mut results = BTreeMap::new();
         let mut open = wanted.clone();
-        let mut backoff = retry_backoff();
+        let mut backoff = retry_backoff(&self.consumer_id);
         loop {
             let mut found: PerPartition<Option<i64>> = self.backend.list_offsets(&open).await;
             let last = backoff.failures() >= self.config.offsets_max_retries;
@@ -238,7 +238,7 @@ impl Engine {
         }
         let engine = Arc::clone(self);
         self.runtime.spawn(async move {
-            let mut backoff = retry_backoff();
+            let mut backoff = retry_backoff(&engine.consumer_id);
             while engine.reset(&tp, epoch, offset).await.is_none() {
                 tokio::time::sleep(backoff.fail()).await;
             }
@@ -318,10 +318,13 @@ pub(super) fn unanswered(tp: &TopicPartition, asked: &str) -> divvy_client::Erro
     }
 }
 
-/// Pauses between attempts at what may pass.
-pub(crate) fn retry_backoff() -> Backoff {
-    Backoff::new(
+/// Pauses between attempts at what may pass. They differ from one consumer to the next, and follow from nothing but its name.
+pub(crate) fn retry_backoff(consumer_id: &str) -> Backoff {
+    let mix = |seed: u64, byte: u8| (seed ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    let seed = consumer_id.bytes().fold(0xcbf2_9ce4_8422_2325, mix);
+    Backoff::seeded(
         std::time::Duration::from_millis(100),
         std::time::Duration::from_secs(5),
+        seed,
     )
 }

@@ -76,7 +76,7 @@ impl KafkaOffsets {
         &self,
         mut request: impl FnMut(Arc<Broker>) -> F,
     ) -> Result<PerPartition<T>> {
-        let mut backoff = retry_backoff();
+        let mut backoff = retry_backoff(&self.consumer_id);
         // Creating the offsets topic takes a cluster some seconds, once in its life.
         let mut creating = 0;
         loop {

@@ -261,7 +261,7 @@ impl Shared {
         let letter = DeadLetter { message };
         self.engine.runtime().spawn(async move {
             let id = &letter.message.id;
-            let mut backoff = retry_backoff();
+            let mut backoff = retry_backoff(shared.engine.consumer_id());
             while shared.is_parting(id) {
                 match dead_letters.bury(&letter).await {
                     Ok(()) => {

@@ -141,7 +141,7 @@ impl Session {
             timeout,
         };
         let running = supervisor.run(attached, thread.busy());
-        thread.handle().spawn(Box::pin(running));
+        thread.executor().spawn(Box::pin(running));
         Self {
             inner: Arc::new(inner),
         }
