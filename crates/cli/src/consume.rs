@@ -5,7 +5,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use divvy::{
     AckMode, Assignor, BalancedConsumer, BalancedConsumerConfig, CrashRelease, OnZkLoss, Range,
-    RoundRobin, Topics,
+    RoundRobin, StallPolicy, Topics,
 };
 use tracing::warn;
 
@@ -59,6 +59,19 @@ pub(crate) struct Consume {
     #[arg(long)]
     no_crash_release: bool,
 
+    /// Report when no line could be written for this long although there are some.
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    max_processing_interval: Option<Duration>,
+
+    /// What else to do then.
+    #[arg(
+        long,
+        value_name = "POLICY",
+        default_value = "report",
+        requires = "max_processing_interval"
+    )]
+    on_stall: Stall,
+
     /// How group events are shown on stderr.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     events: EventFormat,
@@ -108,6 +121,15 @@ enum ZkLoss {
     Continue,
 }
 
+/// What to do when no line can be written.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Stall {
+    /// Report it, and nothing else.
+    Report,
+    /// Leave the group until lines are written again, so that other members go on.
+    Release,
+}
+
 /// How partitions are shared out.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Rule {
@@ -138,6 +160,11 @@ pub(crate) async fn run(args: Consume) -> Result<()> {
         Rule::Roundrobin => Arc::new(RoundRobin),
     };
     config.consumer = args.read.consumer(None, args.from.into());
+    config.consumer.max_processing_interval = args.max_processing_interval;
+    config.consumer.on_stall = match args.on_stall {
+        Stall::Report => StallPolicy::Report,
+        Stall::Release => StallPolicy::Release,
+    };
     config.consumer.ack_mode = AckMode::Explicit;
     config.consumer.drain_timeout = DRAIN;
     config.close_timeout = Duration::from_millis(700);

@@ -91,6 +91,11 @@ fn fields(event: &Event) -> (&'static str, Value) {
             fields["what"] = json!(what);
             ("fenced", fields)
         }
+        Event::Stalled { assignment, age_ms } => {
+            let mut fields = assigned(std::slice::from_ref(assignment));
+            fields["age_ms"] = json!(age_ms);
+            ("stalled", fields)
+        }
         Event::Idle => ("idle", json!({})),
         Event::Waiting {
             tp,
@@ -169,6 +174,9 @@ fn sentence(event: &Event) -> Option<String> {
         ),
         Event::Resumed { partitions } => format!("reading {} again", names(partitions)),
         Event::Fenced { assignment, what } => format!("{assignment}: {what}"),
+        Event::Stalled { assignment, age_ms } => {
+            format!("{assignment}: nothing that was handed out has been finished for {age_ms} ms")
+        }
         Event::Idle => "idle: other members own every partition; waiting to take over".to_owned(),
         Event::Waiting {
             tp,

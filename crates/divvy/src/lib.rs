@@ -53,7 +53,7 @@ pub use divvy_simple_consumer::{
     AckMode, Acker, AlwaysOpen, Assignment, Batch, BatchRecords, Consumer, ConsumerConfig,
     Coordination, DualOffsets, Engine, Error, Event, Events, Fate, Gate, Handle, KafkaOffsets,
     MemoryOffsets, Message, OffsetReset, OffsetStorage, OffsetStore, OwnedMessage, ResetReason,
-    Result, SeekTo, SimpleConsumer, SimpleConsumerConfig, ZooKeeperOffsets,
+    Result, SeekTo, SimpleConsumer, SimpleConsumerConfig, StallPolicy, ZooKeeperOffsets,
 };
 pub use divvy_zookeeper::{
     Acl, Auth, Config as ZooKeeperConfig, CrashRelease, Error as ZooKeeperError, ZooKeeper,

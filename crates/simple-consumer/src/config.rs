@@ -32,6 +32,12 @@ pub struct ConsumerConfig {
     /// How long revoking a partition waits for messages in the application's hands. Default: 4 s, within the patience of Java
     /// members that wait for the partition.
     pub drain_timeout: Duration,
+    /// How long the application may have messages of a partition without finishing any before that is reported
+    /// ([`Event::Stalled`](crate::Event::Stalled)); `None` for ever. Kafka's later consumers: `max.poll.interval.ms`. Default:
+    /// `None`, because ZooKeeper's session lives on whatever the application does.
+    pub max_processing_interval: Option<Duration>,
+    /// What else happens then. Default: [`StallPolicy::Report`].
+    pub on_stall: StallPolicy,
     /// How messages are fetched.
     pub fetch: FetchConfig,
 }
@@ -60,6 +66,17 @@ pub enum OffsetReset {
     Error,
 }
 
+/// What happens when the application does not go on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StallPolicy {
+    /// It is reported, and nothing else.
+    #[default]
+    Report,
+    /// A member of a group leaves it, so that others go on with its partitions, and joins again when the application asks for
+    /// messages. What it had in hand is handed out again by its successors. A consumer without a group reports.
+    Release,
+}
+
 /// What finishes a message, so that its offset may be committed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AckMode {
@@ -83,6 +100,8 @@ impl Default for ConsumerConfig {
             check_crcs: true,
             offsets_max_retries: 5,
             drain_timeout: Duration::from_secs(4),
+            max_processing_interval: None,
+            on_stall: StallPolicy::default(),
             fetch: FetchConfig::default(),
         }
     }
@@ -102,6 +121,15 @@ impl ConsumerConfig {
             return Err(Error::config(
                 "auto_commit_interval",
                 "must be longer than zero",
+            ));
+        }
+        if self
+            .max_processing_interval
+            .is_some_and(|interval| interval < Duration::from_millis(1))
+        {
+            return Err(Error::config(
+                "max_processing_interval",
+                "must be 1 ms at least",
             ));
         }
         self.fetch.validate()?;

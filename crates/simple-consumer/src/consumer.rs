@@ -30,7 +30,8 @@ pub struct Consumer<C> {
     engine: Arc<Engine>,
     coordination: C,
     handle: Handle,
-    committer: Option<JoinHandle<()>>,
+    /// What runs in the background while it is started.
+    tasks: Vec<JoinHandle<()>>,
     started: bool,
 }
 
@@ -49,7 +50,7 @@ impl<C: Coordination> Consumer<C> {
             handle: Handle::new(&engine, 0),
             engine,
             coordination,
-            committer: None,
+            tasks: Vec::new(),
             started: false,
         }
     }
@@ -63,7 +64,8 @@ impl<C: Coordination> Consumer<C> {
     pub async fn start(&mut self) -> Result<()> {
         if !self.started {
             self.coordination.start(&self.engine).await?;
-            self.committer = self.engine.commit_regularly();
+            self.tasks.extend(self.engine.commit_regularly());
+            self.tasks.extend(self.engine.watch_stalls());
             self.started = true;
         }
         Ok(())
@@ -310,8 +312,8 @@ impl<C: Coordination> Consumer<C> {
     /// What could not be committed or released; everything is closed all the same.
     pub async fn close(mut self) -> Result<()> {
         self.handle.give_back();
-        if let Some(committer) = self.committer.take() {
-            committer.abort();
+        for task in self.tasks.drain(..) {
+            task.abort();
         }
         let result = if self.started {
             self.coordination.close(&self.engine).await
@@ -325,8 +327,8 @@ impl<C: Coordination> Consumer<C> {
 
 impl<C> Drop for Consumer<C> {
     fn drop(&mut self) {
-        if let Some(committer) = &self.committer {
-            committer.abort();
+        for task in &self.tasks {
+            task.abort();
         }
     }
 }

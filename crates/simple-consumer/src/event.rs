@@ -44,6 +44,15 @@ pub enum Event {
         /// What was found and done.
         what: String,
     },
+    /// The application has had messages of a partition for longer than
+    /// [`max_processing_interval`](crate::ConsumerConfig::max_processing_interval) without finishing any. Reported again each time
+    /// that passes.
+    Stalled {
+        /// The partition.
+        assignment: Assignment,
+        /// For how long, in milliseconds.
+        age_ms: u64,
+    },
     /// This member has no partition, as a rule because the group has more streams than partitions. It takes over when others
     /// leave.
     Idle,

@@ -51,7 +51,7 @@ mod sync;
 pub use acker::Acker;
 pub use assignment::Assignment;
 pub use batch::{Batch, BatchRecords};
-pub use config::{AckMode, ConsumerConfig, OffsetReset, OffsetStorage};
+pub use config::{AckMode, ConsumerConfig, OffsetReset, OffsetStorage, StallPolicy};
 pub use consumer::Consumer;
 pub use coordination::Coordination;
 pub use engine::{Engine, SeekTo, Start};

@@ -16,7 +16,7 @@ use divvy_zookeeper::{Change, Changes, Session, ZooKeeper, paths};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use self::lease::{Followed, LeaseGate};
 use self::registry::{Registry, partition_of};
@@ -26,6 +26,9 @@ use crate::fence::{FenceReport, GroupOffsets};
 use crate::listener::RebalanceListener;
 use crate::machine::{Event, Incarnation, Membership, MembershipConfig, SessionEvent, Time, Token};
 use crate::topic_filter::TopicFilter;
+
+/// How often a member that left because of its application looks whether that goes on.
+const GOES_ON_CHECK: Duration = Duration::from_millis(50);
 
 /// What a member is, for as long as it lives.
 pub(crate) struct Member {
@@ -88,6 +91,8 @@ pub(crate) struct Driver {
     held: BTreeMap<TopicPartition, Assignment>,
     /// The gates of the partitions that the engine holds.
     gates: BTreeMap<TopicPartition, Arc<LeaseGate>>,
+    /// How often the application had asked for messages when it was found not to go on.
+    stood_down_at: Option<u64>,
     /// Completed when the listener has been told all that it was to be told so far.
     told: Option<oneshot::Receiver<()>>,
     /// Whether the engine holds all that is this member's, and nothing else.
@@ -104,6 +109,10 @@ enum Wake {
     Change(Option<Change>),
     Report(FenceReport),
     Lease,
+    /// The application does not go on.
+    Stalled,
+    /// It goes on again.
+    GoesOn,
     Timeout,
 }
 
@@ -121,6 +130,7 @@ impl Driver {
             starting: BTreeMap::new(),
             held: BTreeMap::new(),
             gates: BTreeMap::new(),
+            stood_down_at: None,
             told: None,
             settled,
             original: BTreeMap::new(),
@@ -149,6 +159,14 @@ impl Driver {
                 Wake::Report(report) => self.reported(report),
                 // Looked at in any case.
                 Wake::Lease => {}
+                Wake::Stalled => {
+                    self.stood_down_at = Some(self.engine.calls());
+                    self.handle(Event::StandDown);
+                }
+                Wake::GoesOn => {
+                    self.stood_down_at = None;
+                    self.handle(Event::StandUp);
+                }
                 Wake::Timeout => {
                     let now = self.now();
                     self.machine.handle_timeout(now);
@@ -184,6 +202,21 @@ impl Driver {
                 None => std::future::pending().await,
             }
         };
+        let (engine, stood_down_at) = (&self.engine, self.stood_down_at);
+        let stall = async {
+            match stood_down_at {
+                None => {
+                    engine.stalled().await;
+                    Wake::Stalled
+                }
+                Some(calls) => {
+                    while engine.calls() == calls {
+                        sleep(GOES_ON_CHECK).await;
+                    }
+                    Wake::GoesOn
+                }
+            }
+        };
         // In this order, so that the same things happening give the same run.
         tokio::select! {
             biased;
@@ -195,6 +228,7 @@ impl Driver {
             },
             Some(answer) = self.tasks.next() => Wake::Answer(answer),
             change = change => Wake::Change(change),
+            stall = stall => stall,
             () = due => Wake::Timeout,
         }
     }

@@ -22,6 +22,11 @@ pub enum Event {
     /// The member is to leave: everything is stopped, committed and released, then the session is closed. Saying so again changes
     /// nothing.
     Close,
+    /// The member is to leave for a while: everything is stopped, committed and released, then its registration is withdrawn, so that
+    /// the others share its partitions out. The session stays.
+    StandDown,
+    /// The end of that: the member joins again.
+    StandUp,
     /// Something happened in a session. Ignored unless it is the present one.
     Session(Incarnation, SessionEvent),
 }

@@ -57,7 +57,7 @@ impl Membership {
     }
 
     pub(super) fn view_read(&mut self, view: View) {
-        if !std::mem::take(&mut self.reading) || self.closing {
+        if !std::mem::take(&mut self.reading) || self.closing || self.standing_down {
             return;
         }
         let resync = self.config.resync / 2 + self.jitter(self.config.resync / 2);

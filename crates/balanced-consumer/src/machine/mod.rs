@@ -57,6 +57,7 @@ pub struct Membership {
     registration: Registration,
     register_backoff: Backoff,
     closing: bool,
+    standing_down: bool,
 
     reading: bool,
     look_again: bool,
@@ -92,6 +93,7 @@ impl Membership {
             registration: Registration::Absent,
             register_backoff: backoff.clone(),
             closing: false,
+            standing_down: false,
             reading: false,
             look_again: false,
             view_backoff: backoff,
@@ -113,6 +115,8 @@ impl Membership {
         self.now = self.now.max(now);
         match event {
             Event::Close => self.close(),
+            Event::StandDown => self.stand_down(),
+            Event::StandUp => self.stand_up(),
             Event::Session(incarnation, event) if incarnation == self.incarnation => {
                 self.handle_session_event(event);
             }
@@ -216,6 +220,7 @@ impl Membership {
         let target = &self.target;
         self.partitions
             .retain(|tp, partition| !partition.is_at_rest() || target.contains_key(tp));
+        self.finish_stand_down();
         self.finish_close();
     }
 

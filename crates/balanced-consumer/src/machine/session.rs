@@ -138,7 +138,8 @@ impl Membership {
 impl Membership {
     pub(super) fn register(&mut self) {
         let absent = self.registration == Registration::Absent;
-        if self.session == Session::Open && absent && !self.closing {
+        let wanted = !self.closing && !self.standing_down;
+        if self.session == Session::Open && absent && wanted {
             self.timers.clear(Timer::Register);
             self.registration = Registration::Requested;
             self.actions.push_back(Action::Register);
@@ -167,6 +168,38 @@ impl Membership {
     fn unregistered(&mut self) {
         if self.registration == Registration::Withdrawing {
             self.registration = Registration::Absent;
+            self.register();
+        }
+    }
+}
+
+/// Leaving for a while.
+impl Membership {
+    pub(super) fn stand_down(&mut self) {
+        if !self.closing {
+            self.standing_down = true;
+            self.target.clear();
+            self.timers.clear(Timer::Look);
+        }
+    }
+
+    pub(super) fn stand_up(&mut self) {
+        if std::mem::take(&mut self.standing_down) {
+            self.register();
+            self.look();
+        }
+    }
+
+    /// Withdraws the registration when nothing is held any more: until then the others wait for the owner nodes.
+    pub(super) fn finish_stand_down(&mut self) {
+        if self.standing_down
+            && !self.closing
+            && self.session == Session::Open
+            && self.registration == Registration::Done
+            && self.partitions.is_empty()
+        {
+            self.registration = Registration::Withdrawing;
+            self.actions.push_back(Action::Unregister);
         }
     }
 }

@@ -96,6 +96,9 @@ impl Engine {
             return false;
         }
         held.in_hand = Some(epoch);
+        if self.watches_stalls() {
+            held.begin_work();
+        }
         held.high_watermark = Some(high_watermark);
         true
     }
@@ -147,6 +150,9 @@ impl Engine {
         let mut state = lock(&self.state);
         if let Some(held) = state.held_since(tp, epoch) {
             held.progress.detach(offset);
+            if self.watches_stalls() {
+                held.begin_work();
+            }
             if self.acks_explicitly() {
                 // Whatever lies below awaits its own acknowledgement, so that nothing has to be given back first.
                 held.progress.advance(offset + 1);
@@ -163,7 +169,13 @@ impl Engine {
     pub(crate) fn ack(&self, tp: &TopicPartition, epoch: u64, offset: i64) -> bool {
         let mut state = lock(&self.state);
         let held = state.held_since(tp, epoch);
-        let acked = held.is_some_and(|held| held.progress.ack(offset));
+        let acked = held.is_some_and(|held| {
+            let acked = held.progress.ack(offset);
+            if acked {
+                held.advance_work();
+            }
+            acked
+        });
         drop(state);
         self.settled.notify_waiters();
         acked
@@ -174,6 +186,7 @@ impl Engine {
         let mut state = lock(&self.state);
         if let Some(held) = state.held_since(tp, epoch) {
             held.progress.ack_below(next_offset);
+            held.advance_work();
         }
         drop(state);
         self.settled.notify_waiters();

@@ -7,12 +7,14 @@ mod commit;
 mod hand;
 mod pause;
 mod position;
+mod stall;
 mod standing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use divvy_client::{Backend, Client, TopicPartition};
@@ -23,6 +25,7 @@ use tokio::time::{Instant, timeout_at};
 pub(crate) use self::hand::Taken;
 pub(crate) use self::position::retry_backoff;
 pub use self::position::{SeekTo, Start};
+use self::stall::Busy;
 pub(crate) use self::standing::Standing;
 use crate::assignment::Assignment;
 use crate::config::ConsumerConfig;
@@ -46,6 +49,10 @@ pub struct Engine {
     settled: Notify,
     /// One commit at a time, so that an older one cannot overtake a newer.
     committing: tokio::sync::Mutex<()>,
+    /// The application does not go on.
+    stalled: Notify,
+    /// How often the application has asked for messages.
+    calls: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -79,6 +86,8 @@ struct Held {
     stopping: bool,
     /// Messages are in the application's hands, under this hold, and will be given back.
     in_hand: Option<u64>,
+    /// The application has messages that it has not finished.
+    busy: Option<Busy>,
     /// The receiver that hands it out.
     receiver: usize,
     /// How often the entry at this offset came damaged.
@@ -145,6 +154,8 @@ impl Engine {
             state: Mutex::default(),
             settled: Notify::new(),
             committing: tokio::sync::Mutex::new(()),
+            stalled: Notify::new(),
+            calls: AtomicU64::new(0),
         })
     }
 
@@ -223,6 +234,7 @@ impl Engine {
             suspended: false,
             stopping: false,
             in_hand: None,
+            busy: None,
             corrupt: None,
         };
         state.partitions.insert(tp.clone(), held);

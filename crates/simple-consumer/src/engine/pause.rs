@@ -42,6 +42,7 @@ impl Engine {
     /// Notes that the application has given back what it had of a partition.
     pub(super) fn taken_back(&self, tp: &TopicPartition, held: &mut Held) {
         let suspended_since = held.in_hand.take().is_some_and(|epoch| epoch < held.epoch);
+        held.advance_work();
         if suspended_since && held.is_fetched() {
             self.backend.start(tp, held.position);
         }
@@ -59,6 +60,7 @@ impl Engine {
         held.since = next_epoch;
         held.in_hand = None;
         held.progress.rewind(offset);
+        held.advance_work();
         held.position = offset;
         if held.is_fetched() {
             self.backend.start(tp, offset);

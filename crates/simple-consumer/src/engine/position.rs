@@ -213,6 +213,7 @@ impl Engine {
         held.position = offset;
         held.progress = Progress::new(offset);
         held.in_hand = None;
+        held.advance_work();
         held.corrupt = None;
         if held.is_fetched() {
             self.backend.start(tp, offset);

@@ -13,5 +13,6 @@ mod resets;
 mod revoking;
 mod spout_fates;
 mod spouts;
+mod stalling;
 mod stores;
 mod suspending;

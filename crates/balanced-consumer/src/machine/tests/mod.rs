@@ -8,6 +8,7 @@ mod looks;
 mod model;
 mod releases;
 mod sessions;
+mod standing_down;
 
 use std::sync::Arc;
 use std::time::Duration;
