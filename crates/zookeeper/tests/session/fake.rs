@@ -88,7 +88,7 @@ pub(crate) fn client(config: Config) -> (ZooKeeper, Servers) {
     let parts = Parts {
         dial: Arc::new(FakeDial(dialled)),
         clock: Arc::new(TokioClock(Instant::now())),
-        runtime: Handle::current(),
+        runtime: Handle::current().into(),
         seed: 1,
     };
     let zookeeper = ZooKeeper::with_parts(config, parts).unwrap();
