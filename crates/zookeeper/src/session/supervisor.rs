@@ -54,8 +54,7 @@ impl Supervisor {
             if started.elapsed() >= GOOD {
                 self.ensemble.servers.good();
             } else {
-                let pause = self.ensemble.pause(self.timeout);
-                sleep(pause).await;
+                self.pause().await;
             }
             attached = match self.attach().await {
                 Ok(attached) => attached,
@@ -121,12 +120,17 @@ impl Supervisor {
             if self.shared.is_over() {
                 return Err(End::Unconfirmed);
             }
-            let pause = self.ensemble.pause(self.timeout);
-            tokio::select! {
-                biased;
-                _ = self.shared.over() => {}
-                () = sleep(pause) => {}
-            }
+            self.pause().await;
+        }
+    }
+
+    /// Waits before the next attempts, unless the session is to be closed.
+    async fn pause(&mut self) {
+        let pause = self.ensemble.pause(self.timeout);
+        tokio::select! {
+            biased;
+            _ = self.shared.over() => {}
+            () = sleep(pause) => {}
         }
     }
 
