@@ -199,10 +199,23 @@ impl Event {
     }
 }
 
+/// Builds one of the programs in `examples/`, with the profile of the tests, and says where it is.
+///
+/// # Errors
+///
+/// When it cannot be built.
+pub fn example(name: &str) -> Result<PathBuf> {
+    build_program("divvy-examples", name)
+}
+
 fn build() -> Result<PathBuf> {
-    if let Some(program) = std::env::var_os("DIVVY_BIN") {
-        return Ok(program.into());
+    match std::env::var_os("DIVVY_BIN") {
+        Some(program) => Ok(program.into()),
+        None => build_program("divvy-cli", "divvy"),
     }
+}
+
+fn build_program(package: &str, name: &str) -> Result<PathBuf> {
     let output = OutputDirectory::of_this_program()?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
@@ -211,7 +224,9 @@ fn build() -> Result<PathBuf> {
             "build",
             "--quiet",
             "--package",
-            "divvy-cli",
+            package,
+            "--bin",
+            name,
             "--profile",
             output.profile(),
         ])
@@ -224,11 +239,11 @@ fn build() -> Result<PathBuf> {
     let built = command.output().context("cannot run cargo")?;
     if !built.status.success() {
         bail!(
-            "divvy cannot be built:\n{}",
+            "{name} cannot be built:\n{}",
             String::from_utf8_lossy(&built.stderr)
         );
     }
-    Ok(output.directory.join("divvy"))
+    Ok(output.directory.join(name))
 }
 
 /// Where cargo put this program, and so where it will put `divvy`: `<target>/[<triple>/]<profile>`.

@@ -52,7 +52,7 @@ pub mod zookeeper_view;
 
 pub use crate::cluster::{Cluster, ClusterBuilder, JavaConsumer, Node};
 pub use crate::committed::{CommittedWatch, Store};
-pub use crate::divvy::{Divvy, DivvyCommand, Event};
+pub use crate::divvy::{Divvy, DivvyCommand, Event, example};
 pub use crate::group::Group;
 pub use crate::jars::{Jars, KafkaVersion};
 pub use crate::process::{Captured, Line, Process};
