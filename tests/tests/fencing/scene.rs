@@ -9,6 +9,11 @@ pub(crate) const PARTITIONS: i32 = 8;
 /// Messages a second.
 pub(crate) const RATE: u32 = 400;
 pub(crate) const SESSION_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long after its last word from ZooKeeper a member may deliver.
+pub(crate) const LEASE: Duration = Duration::from_secs(2);
+/// How long after a member's session could have ended the others may take to own its partitions.
+pub(crate) const TAKEN_OVER_WITHIN: Duration = Duration::from_secs(5);
+
 /// What writes into a group's topics.
 pub(crate) type Producers = Vec<(String, NumberProducer)>;
 

@@ -2,6 +2,7 @@
 //! flaps, brokers are replaced by others of a later version, a handler keeps its only thread busy.
 
 mod busy;
+mod cut_off;
 mod ensemble;
 mod flapping;
 mod upgrade;
