@@ -92,9 +92,14 @@ fn the_helper_outlives_signals_and_not_its_member(version: KafkaVersion) -> Resu
             target.display()
         );
     }
-    for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
+    let signals = [Signal::TERM, Signal::INT, Signal::HUP];
+    wait_for(HELPER_GONE, "the helper to catch signals", || {
+        signals.iter().all(|signal| catches(helper, *signal))
+    })?;
+    for signal in signals {
         kill_process(pid(helper)?, signal)?;
     }
+    stays(helper)?;
     // As a terminal or a service manager signals.
     let before = group.owners()?;
     kill_process_group(pid(member)?, Signal::TERM)?;
@@ -109,10 +114,7 @@ fn the_helper_outlives_signals_and_not_its_member(version: KafkaVersion) -> Resu
     let member = group.divvy(dies).pid();
     let helper = helper_of(member)?;
     group.divvy(dies).signal(Signal::STOP)?;
-    ensure!(
-        wait_for(SESSION_TIMEOUT / 3, "nothing", || !runs(helper)).is_err(),
-        "it does not wait for the end of a member that is only stopped"
-    );
+    stays(helper)?;
     ensure!(
         !group.view.ids(&group.name)?.is_empty(),
         "a live member's session was closed"
@@ -142,6 +144,13 @@ fn a_member_outlives_its_helper(version: KafkaVersion) -> Result<()> {
     group.leave(member)
 }
 
+/// Demands that a helper has no reason to end.
+fn stays(helper: u32) -> Result<()> {
+    let gone = wait_for(SESSION_TIMEOUT / 6, "its end", || !runs(helper));
+    ensure!(gone.is_err(), "the helper has ended while its member lives");
+    Ok(())
+}
+
 fn ends_soon(helper: u32, from: Instant) -> Result<()> {
     let left = HELPER_GONE.saturating_sub(from.elapsed());
     wait_for(left, "the helper to end", || !runs(helper))
@@ -165,6 +174,18 @@ fn command_line(process: u32) -> Result<String> {
 /// Whether the process is there; one that is gone and was not waited for is not.
 fn runs(process: u32) -> bool {
     command_line(process).is_ok_and(|line| !line.is_empty())
+}
+
+/// Whether a process has a handler for a signal.
+fn catches(process: u32, signal: Signal) -> bool {
+    let caught = || {
+        let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+        let mask = status
+            .lines()
+            .find_map(|line| line.strip_prefix("SigCgt:"))?;
+        u64::from_str_radix(mask.trim(), 16).ok()
+    };
+    caught().is_some_and(|mask| mask >> (signal.as_raw() - 1) & 1 == 1)
 }
 
 fn pid(process: u32) -> Result<Pid> {

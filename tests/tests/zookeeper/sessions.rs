@@ -207,6 +207,35 @@ async fn an_expired_session_is_seen_and_replaced() {
 }
 
 #[tokio::test]
+async fn the_lease_ends_before_the_session_and_comes_back_with_it() {
+    let proxy = Proxy::start(shared().zookeepers()[0].address()).unwrap();
+    let zookeeper = zookeeper(config(proxy.address().to_string()));
+    let session = zookeeper.session().await.unwrap();
+    let lease = session.lease();
+    let idle = tokio::time::timeout(2 * SESSION, lease.ended()).await;
+    assert!(idle.is_err() && lease.is_connected(), "{lease:?}");
+
+    let slack = Duration::from_millis(300);
+    let cut = Instant::now();
+    proxy.set_mode(ProxyMode::BlackHole);
+    soon("the end of the lease", lease.ended()).await;
+    let took = cut.elapsed();
+    // A probe may have been answered just before.
+    assert!(
+        took >= SESSION / 2 - slack && took <= SESSION * 2 / 3 + slack,
+        "{took:?}"
+    );
+    assert!(!lease.is_current() && lease.lapses() == 0);
+    proxy.set_mode(ProxyMode::Forward);
+    soon("the lease", lease.renewed()).await;
+    assert_eq!((lease.is_current(), lease.lapses()), (true, 1));
+    assert!(!session.is_over());
+
+    session.close().await.unwrap();
+    assert!(!lease.is_current() && !lease.is_connected());
+}
+
+#[tokio::test]
 async fn a_session_outlives_a_long_outage_of_all_servers() {
     let cluster = Cluster::builder().start().unwrap();
     let zookeeper = zookeeper(config(cluster.zookeeper_connect()));

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use divvy_tests::unique;
-use divvy_zookeeper::{Change, ChangeKind};
+use divvy_tests::{Proxy, unique};
+use divvy_zookeeper::{Change, ChangeKind, Config, State};
 
-use crate::{change, session, soon};
+use crate::{change, session, shared, soon, state, zookeeper};
 
 #[tokio::test]
 async fn watches_report_each_kind_of_change_once() {
@@ -80,6 +80,42 @@ async fn abandoned_reads_cost_no_connection() {
     session.sync("/").await.unwrap();
     assert!(!states.has_changed().unwrap(), "{:?}", *states.borrow());
     session.close().await.unwrap();
+}
+
+/// More watches than one request may be about, set again on a new connection: by the server's rules, for servers close the
+/// connection over a mistake.
+#[tokio::test]
+async fn many_watches_of_all_kinds_outlive_their_connection() {
+    let proxy = Proxy::start(shared().zookeepers()[0].address()).unwrap();
+    let ours = zookeeper(Config::new(proxy.address().to_string()));
+    let (ours, theirs) = (ours.session().await.unwrap(), session().await);
+    let root = format!("/{}", unique("many"));
+    let node = |n: usize| format!("{root}/{}-{n}", "x".repeat(2000));
+    for n in 0..100 {
+        theirs.create_persistent(&node(n), b"").await.unwrap();
+        ours.children_watched(&node(n)).await.unwrap().unwrap();
+        ours.get_watched(&node(n)).await.unwrap().unwrap();
+        let missing = ours.exists_watched(&node(100 + n)).await.unwrap();
+        assert_eq!(missing, None);
+    }
+    let mut changes = ours.subscribe();
+    proxy.cut();
+    state(&ours, State::Disconnected).await;
+    for n in [0, 50, 99] {
+        theirs.set(&node(n), b"1", None).await.unwrap();
+        assert_eq!(change(&mut changes, &node(n)).await, ChangeKind::Data);
+        let child = format!("{}/child", node(n));
+        theirs.create_persistent(&child, b"").await.unwrap();
+        assert_eq!(change(&mut changes, &node(n)).await, ChangeKind::Children);
+        theirs.create_persistent(&node(100 + n), b"").await.unwrap();
+        let kind = change(&mut changes, &node(100 + n)).await;
+        assert_eq!(kind, ChangeKind::Created);
+    }
+    ours.sync("/").await.unwrap();
+    let mut states = ours.states();
+    assert_eq!(*states.borrow_and_update(), State::Connected);
+    ours.close().await.unwrap();
+    theirs.close().await.unwrap();
 }
 
 #[tokio::test]

@@ -110,3 +110,34 @@ async fn a_length_beyond_the_limit_ends_it_before_anything_is_kept() {
     let (error, _) = frame(&mut *pipe).await;
     assert_eq!(error.unwrap_err().kind(), io::ErrorKind::InvalidData);
 }
+
+#[tokio::test]
+async fn a_frame_that_the_system_takes_in_parts_is_sent_whole() {
+    let (mut pipe, mut server) = connected().await;
+    pipe.send(ClientFrame::Connect(ConnectRequest::default()))
+        .unwrap();
+    let sent = ClientFrame::Request {
+        xid: 1,
+        request: Request::Sync {
+            path: "/".repeat(MAX_FRAME / 2),
+        },
+    };
+    // Far more than is on its way at a time.
+    for _ in 0..8 {
+        pipe.send(sent.clone()).unwrap();
+    }
+    let reading = tokio::spawn(async move {
+        let (mut codec, mut input, mut got) = (ServerCodec::new(), BytesMut::new(), Vec::new());
+        while got.len() < 9 {
+            assert!(server.read_buf(&mut input).await.unwrap() > 0);
+            while let Some(frame) = codec.decode(&mut input).unwrap() {
+                got.push(frame);
+            }
+        }
+        got
+    });
+    let (closed, _) = frame(&mut *pipe).await;
+    assert!(closed.is_err());
+    let got = timeout(SOON, reading).await.unwrap().unwrap();
+    assert!(got[1..].iter().all(|frame| *frame == sent));
+}

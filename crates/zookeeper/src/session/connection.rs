@@ -304,7 +304,7 @@ impl<'a> Connection<'a> {
     }
 }
 
-/// What the answer to a request proves.
+/// What the answer to a request proves; pings are not among these.
 fn proof(request: &Request) -> RequestKind {
     match request {
         Request::Create(_)
@@ -313,7 +313,6 @@ fn proof(request: &Request) -> RequestKind {
         | Request::Multi(_)
         | Request::CloseSession => RequestKind::Write,
         Request::Sync { .. } => RequestKind::Sync,
-        Request::Ping => RequestKind::Ping,
         _ => RequestKind::Read,
     }
 }

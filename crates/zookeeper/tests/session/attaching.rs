@@ -101,7 +101,15 @@ async fn the_same_session_is_attached_again_with_its_identity_and_its_watches() 
 
 #[tokio::test(start_paused = true)]
 async fn only_a_server_s_word_ends_a_session() {
-    let (session, mut servers, peer) = opened(config()).await;
+    let (session, mut servers, mut peer) = opened(config()).await;
+    let mut changes = session.subscribe();
+    let watching = tokio::spawn({
+        let session = session.clone();
+        async move { session.exists_watched("/a").await }
+    });
+    let (xid, _) = peer.request().await;
+    peer.answer(xid, Err(ErrorCode::NoNode));
+    assert_eq!(watching.await.unwrap().unwrap(), None);
     let started = Instant::now();
     drop(peer);
     // Far longer than any session lives: servers that go away in the handshake say nothing about it.
@@ -113,6 +121,14 @@ async fn only_a_server_s_word_ends_a_session() {
     assert_eq!(peer.handshake().await.session_id, ID);
     peer.send(ServerFrame::Connect(ConnectResponse::default()));
     timeout(T, session.expired()).await.unwrap();
+    assert_eq!(
+        changes.recv().await,
+        Some(Change::Node {
+            path: "/a".into(),
+            kind: ChangeKind::WatchLost
+        })
+    );
+    assert_eq!(changes.recv().await, None);
     let error = session.get("/").await.unwrap_err();
     assert!(matches!(error, Error::SessionExpired { session: ID }));
 }

@@ -86,6 +86,24 @@ async fn pings_keep_the_connection_and_not_the_lease() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn reads_do_not_renew_the_lease() {
+    let (session, _servers, mut peer) = opened(config()).await;
+    // Less than a probe takes to fall due, so that reads are all that is answered.
+    for _ in 0..3 {
+        pass(T / 24).await;
+        let before = session.lease().end();
+        let reading = tokio::spawn({
+            let session = session.clone();
+            async move { session.exists("/a").await }
+        });
+        let (xid, _) = peer.request().await;
+        peer.answer(xid, Err(ErrorCode::NoNode));
+        assert_eq!(reading.await.unwrap().unwrap(), None);
+        assert_eq!(session.lease().end(), before);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_lease_ends_two_thirds_after_the_last_answered_question_was_sent() {
     let (session, _servers, mut peer) = opened(config()).await;
     let started = Instant::now();
