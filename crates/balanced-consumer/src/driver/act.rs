@@ -89,8 +89,12 @@ impl Driver {
         };
         let operation = operation(registry);
         self.spawn(incarnation, async move {
-            let event = operation.await;
-            vec![event.unwrap_or_else(|error| failed(error.to_string()))]
+            match operation.await {
+                Ok(event) => vec![event],
+                // The end of the session is the answer to all that was outstanding.
+                Err(error) if error.is_session_over() => Vec::new(),
+                Err(error) => vec![failed(error.to_string())],
+            }
         });
     }
 
