@@ -19,8 +19,18 @@ pub(crate) type Producers = Vec<(String, NumberProducer)>;
 
 /// Members that share eight partitions and are at work.
 pub(crate) fn group(cluster: &Cluster, members: usize) -> Result<(Group<'_>, Producers)> {
+    group_with(cluster, members, &[])
+}
+
+/// The same with further arguments for each member.
+pub(crate) fn group_with<'a>(
+    cluster: &'a Cluster,
+    members: usize,
+    arguments: &[&str],
+) -> Result<(Group<'a>, Producers)> {
     let mut group = Group::new(cluster, &[PARTITIONS])?
         .session_timeout(SESSION_TIMEOUT)
+        .arguments(arguments)
         .arguments(&["--commit-interval", "500ms"])
         .behind_proxies();
     let producers = group.produce(RATE)?;

@@ -27,6 +27,10 @@ impl Driver {
             while let Some(action) = self.machine.poll_action() {
                 any = true;
                 tracing::trace!(?action, "group action");
+                if !matches!(action, Action::Lost { .. }) {
+                    // Before what follows from it, such as the release of what is left.
+                    self.lose(std::mem::take(&mut round.lost));
+                }
                 self.begin(action, &mut round);
             }
             if !any {

@@ -173,7 +173,15 @@ impl GroupOffsets {
 
     /// Looks whether somebody else has written where only the owner should.
     pub(crate) async fn audit(&self, assignment: &Assignment) -> Result<()> {
-        Ok(self.fence.audit(assignment).await?)
+        self.fence.audit(assignment).await?;
+        let last = self.checkpoints().get(&assignment.tp).copied();
+        if let (Some(last), Some(kafka), false) = (last, &self.kafka, self.in_zookeeper)
+            && last.token == assignment.token
+        {
+            let own = [(assignment.clone(), last.offset)];
+            self.reassert(kafka.as_ref(), &own).await?;
+        }
+        Ok(())
     }
 
     fn checkpoints(&self) -> MutexGuard<'_, BTreeMap<TopicPartition, Checkpoint>> {

@@ -18,7 +18,7 @@ pub struct MembershipConfig {
     /// The group is looked at again after this time (shortened at random by up to half) even if no watch fired. Default 45 s.
     pub resync: Duration,
     /// The member's own owner nodes are looked at after this time (shortened at random by up to half) even if no watch fired.
-    /// Default 30 s.
+    /// Default 20 s.
     pub audit: Duration,
     /// The pause after a first failure; it doubles with each further one. Default 200 ms. Kafka: `rebalance.backoff.ms`.
     pub retry_backoff: Duration,
@@ -51,7 +51,7 @@ impl MembershipConfig {
             assignor,
             debounce: Duration::from_millis(100),
             resync: Duration::from_secs(45),
-            audit: Duration::from_secs(30),
+            audit: Duration::from_secs(20),
             retry_backoff: Duration::from_millis(200),
             retry_backoff_max: Duration::from_secs(10),
             recheck: Duration::from_secs(2),

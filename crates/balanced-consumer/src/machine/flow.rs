@@ -205,14 +205,18 @@ impl Membership {
         self.lose(tp);
     }
 
-    /// The claim is of no use any more; the partition is claimed anew, which removes an owner node that is left of it. What is on
-    /// its way out goes on: it is released without its commit.
+    /// The claim is of no use any more: the partition is lost, and its owner node removed if it is still there, before it is claimed
+    /// anew. What is on its way out goes on: it is released without its commit.
     fn fenced(&mut self, tp: &TopicPartition, token: Token) {
         let at = self.partitions.get(tp).map(Partition::state);
         if let Some(State::Positioning(claim) | State::Owned(claim)) = at
             && claim.token == token
         {
             self.lose(tp);
+            if let Some(partition) = self.partitions.get_mut(tp) {
+                let token = Some(token);
+                partition.enter(State::Releasing { token });
+            }
         }
     }
 

@@ -44,6 +44,8 @@ impl PartitionState {
                 | (Owned, Stopping)
                 | (Stopping, Committing)
                 | (Committing, Releasing)
+                // What is left of a claim under which nothing can be committed.
+                | (Free, Releasing)
                 | (_, Free)
         )
     }
