@@ -57,7 +57,7 @@ pub use crate::group::Group;
 pub use crate::jars::{Jars, KafkaVersion};
 pub use crate::process::{Captured, Line, Process};
 pub use crate::producer::{Acknowledged, NumberProducer};
-pub use crate::proxy::{Direction, Proxy, ProxyMode};
+pub use crate::proxy::{Direction, Proxy, ProxyMode, ZooKeeperRequest};
 pub use crate::pykafka::PyKafkaConsumer;
 pub use crate::turn::turn;
 pub use crate::wait::{is_long, scale, unique, wait_for, wait_some};

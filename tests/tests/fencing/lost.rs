@@ -1,70 +1,98 @@
 //! Requests that are done and whose answers are lost.
 
+use std::ops::Range;
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, ensure};
 use divvy_tests::group::{PATIENCE, Proxies};
-use divvy_tests::{Cluster, Direction, Group, KafkaVersion, ProxyMode, scale, turn};
+use divvy_tests::{
+    Cluster, Direction, Group, KafkaVersion, ProxyMode, ZooKeeperRequest, scale, turn,
+};
 use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
 
-use crate::scene::{RATE, committed, group};
+use crate::scene::{committed, group};
 
 /// The most members at a time.
 const MOST: usize = 4;
 const SEED: u64 = 4;
+/// How answers are lost: to a kind of request, or to all.
+const MODES: [ProxyMode; 5] = [
+    ProxyMode::LoseAnswerTo(ZooKeeperRequest::Create),
+    ProxyMode::LoseAnswerTo(ZooKeeperRequest::Delete),
+    ProxyMode::LoseAnswerTo(ZooKeeperRequest::SetData),
+    ProxyMode::LoseAnswerTo(ZooKeeperRequest::Multi),
+    ProxyMode::BlackHoleOneWay(Direction::ToClient),
+];
 
-/// While answers of ZooKeeper are lost again and again, members come, go in order, and are killed: nothing is lost, and no
-/// partition is printed by two at a time.
+/// A member comes, goes in order, or is killed, while answers of ZooKeeper are lost to all of them; and so on, round after round.
+/// Nothing is lost in any of them, and no partition is printed by two at a time.
 #[test]
 fn lost_answers_lose_no_message() -> Result<()> {
     let _turn = turn();
     let cluster = Cluster::shared(KafkaVersion::V0_8_2_2)?;
-    let (mut group, producers) = group(cluster, 2)?;
+    let (mut group, mut producers) = group(cluster, 2)?;
+    let (topic, producer) = producers.pop().context("there is no producer")?;
     let mut committed = committed(&group)?;
-
-    let proxies = group.proxies();
-    let (running, stopped) = mpsc::channel::<()>();
-    let striker = thread::spawn(move || lose_answers(&proxies, &stopped));
     let until = Instant::now() + scale(Duration::from_secs(10), Duration::from_secs(60));
     let mut random = SmallRng::seed_from_u64(SEED);
     while Instant::now() < until {
+        let strikes = Strikes::begin(group.proxies());
         come_or_go(&mut group, &mut random)?;
         committed.watch(Duration::from_millis(500))?;
+        strikes.end()?;
+        // Otherwise the next round could mend what this one has broken.
+        group.wait_until_printed(&topic, &producer.acknowledged())?;
     }
-    drop(running);
-    if striker.join().is_err() {
-        bail!("the thread that loses answers has panicked");
-    }
-
     group.settle_from(&[].into(), PATIENCE)?;
-    group.wait_for_lines(RATE as usize)?;
     committed.never_went_back()?;
-    group.nothing_is_lost(producers)?;
+    group.wait_until_printed(&topic, &producer.stop()?)?;
     group.printed_as_assigned()
 }
 
-/// Swallows what ZooKeeper says to one of the members for a moment, then ends its connection, and so on, until it is stopped.
+/// A thread that loses answers until it is told to end.
+struct Strikes {
+    running: mpsc::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Strikes {
+    fn begin(proxies: Proxies) -> Strikes {
+        let (running, stopped) = mpsc::channel();
+        let thread = thread::spawn(move || lose_answers(&proxies, &stopped));
+        Strikes { running, thread }
+    }
+
+    fn end(self) -> Result<()> {
+        drop(self.running);
+        let ended = self.thread.join();
+        ensure!(ended.is_ok(), "the thread that loses answers has panicked");
+        Ok(())
+    }
+}
+
+/// For a moment at a time, lets some kind of request of the latest members be done and its answer be lost.
 fn lose_answers(proxies: &Proxies, stopped: &mpsc::Receiver<()>) {
     let mut random = SmallRng::seed_from_u64(SEED);
-    let mut rest = |most: u64| {
-        let pause = Duration::from_millis(random.random_range(20..most));
-        stopped.recv_timeout(pause) == Err(RecvTimeoutError::Timeout)
-    };
-    let mut turns = 0;
-    while rest(200) {
-        let proxies = proxies.all();
-        // The newest are more often in the middle of something.
-        let proxy = &proxies[proxies.len() - 1 - turns % proxies.len().min(MOST)];
-        turns += 1;
-        proxy.set_mode(ProxyMode::BlackHoleOneWay(Direction::ToClient));
-        let goes_on = rest(300);
-        proxy.set_mode(ProxyMode::Forward);
-        if !goes_on {
-            return;
+    let mut goes_on = true;
+    while goes_on {
+        let mode = MODES[random.random_range(0..MODES.len())];
+        let mut rest = |span: Range<u64>| {
+            let pause = Duration::from_millis(random.random_range(span));
+            stopped.recv_timeout(pause) == Err(RecvTimeoutError::Timeout)
+        };
+        let struck = proxies.all();
+        let struck = struck.iter().rev().take(2 * MOST);
+        for proxy in struck.clone() {
+            proxy.set_mode(mode);
         }
+        goes_on = rest(50..300);
+        for proxy in struck {
+            proxy.set_mode(ProxyMode::Forward);
+        }
+        goes_on = goes_on && rest(50..150);
     }
 }
 

@@ -1,71 +1,22 @@
 //! A TCP proxy that fails on command.
 
+mod carry;
+mod mode;
+
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 
 use anyhow::{Context as _, Result};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::runtime;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use self::carry::connection;
+pub use self::mode::{Direction, ProxyMode, ZooKeeperRequest};
 use crate::ports::PortLease;
-
-/// What a [`Proxy`] does with connections and bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProxyMode {
-    /// Carries everything both ways.
-    Forward,
-    /// Refuses new connections, as a port that nobody listens on. Existing ones go on; [`cut`](Proxy::cut) ends them.
-    Refuse,
-    /// Accepts connections and carries nothing, so that every byte waits. Afterwards everything goes on, late.
-    Freeze,
-    /// As [`Freeze`](ProxyMode::Freeze), for what goes this way only.
-    FreezeOneWay(Direction),
-    /// Accepts connections, swallows everything, and never sends anything.
-    BlackHole,
-    /// As [`BlackHole`](ProxyMode::BlackHole), for what goes this way only. Swallowing what goes to the client loses answers:
-    /// what it asks for is done, and it never learns so.
-    BlackHoleOneWay(Direction),
-}
-
-/// Where bytes go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
-    /// From the client, which has connected to the proxy.
-    ToServer,
-    /// From the address that the proxy leads to.
-    ToClient,
-}
-
-/// What happens to the bytes of one direction.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Flow {
-    Carried,
-    Frozen,
-    Swallowed,
-}
-
-impl ProxyMode {
-    fn flow(self, direction: Direction) -> Flow {
-        match self {
-            ProxyMode::Forward | ProxyMode::Refuse => Flow::Carried,
-            ProxyMode::Freeze => Flow::Frozen,
-            ProxyMode::BlackHole => Flow::Swallowed,
-            ProxyMode::FreezeOneWay(way) if way == direction => Flow::Frozen,
-            ProxyMode::BlackHoleOneWay(way) if way == direction => Flow::Swallowed,
-            ProxyMode::FreezeOneWay(_) | ProxyMode::BlackHoleOneWay(_) => Flow::Carried,
-        }
-    }
-
-    fn swallows(self) -> bool {
-        matches!(self, ProxyMode::BlackHole | ProxyMode::BlackHoleOneWay(_))
-    }
-}
 
 /// A loopback port that leads to another address. It ends when dropped, with its connections.
 #[derive(Debug)]
@@ -211,70 +162,6 @@ async fn serve(
                     Ok(()) => {}
                 },
             }
-        }
-    }
-}
-
-/// Carries one connection until either side ends it or it is cut.
-async fn connection(client: TcpStream, target: SocketAddr, commands: watch::Receiver<Control>) {
-    let cuts = commands.borrow().cuts;
-    let mut cut = commands.clone();
-    tokio::select! {
-        () = carry(client, target, commands) => {}
-        // Also when the proxy itself ends.
-        _ = cut.wait_for(|control| control.cuts != cuts) => {}
-    }
-}
-
-async fn carry(client: TcpStream, target: SocketAddr, commands: watch::Receiver<Control>) {
-    let Ok(server) = TcpStream::connect(target).await else {
-        return;
-    };
-    // Small requests must not wait for one another, as they would not without the proxy.
-    let _ = (client.set_nodelay(true), server.set_nodelay(true));
-    let (from_client, to_client) = client.into_split();
-    let (from_server, to_server) = server.into_split();
-    tokio::join!(
-        pump(
-            Direction::ToServer,
-            from_client,
-            to_server,
-            commands.clone()
-        ),
-        pump(Direction::ToClient, from_server, to_client, commands)
-    );
-}
-
-async fn pump(
-    direction: Direction,
-    mut from: OwnedReadHalf,
-    mut to: OwnedWriteHalf,
-    mut commands: watch::Receiver<Control>,
-) {
-    let mut buffer = vec![0; 64 << 10];
-    loop {
-        let Ok(read) = from.read(&mut buffer).await else {
-            return;
-        };
-        // What was read just before the proxy froze waits as well.
-        let Ok(flow) = commands
-            .wait_for(|control| control.mode.flow(direction) != Flow::Frozen)
-            .await
-            .map(|control| control.mode.flow(direction))
-        else {
-            return;
-        };
-        let swallowed = flow == Flow::Swallowed;
-        if read == 0 {
-            // The other direction may go on: dropping this half says that nothing more is to come. A black
-            // hole keeps even that for itself, until it is cut.
-            if swallowed {
-                std::future::pending::<()>().await;
-            }
-            return;
-        }
-        if !swallowed && to.write_all(&buffer[..read]).await.is_err() {
-            return;
         }
     }
 }
