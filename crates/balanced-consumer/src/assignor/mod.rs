@@ -2,6 +2,7 @@
 
 mod java_hash;
 mod members;
+mod pykafka;
 mod range;
 mod round_robin;
 #[cfg(test)]
@@ -14,6 +15,8 @@ use std::sync::Arc;
 use divvy_protocol::TopicPartition;
 
 pub use members::{ConsumerThreadId, GroupMembers, MAX_THREADS, Subscription};
+pub(crate) use pykafka::pykafka_order;
+pub use pykafka::{PyKafkaRange, PyKafkaRoundRobin};
 pub use range::Range;
 pub use round_robin::RoundRobin;
 
@@ -33,7 +36,8 @@ pub trait Assignor: Send + Sync + Debug {
 
     /// Computes the whole group's assignment.
     ///
-    /// `partitions` has the topics that exist, each with its partitions in any order; a topic that is subscribed but missing has none.
+    /// `partitions` has the topics that exist, each with its partitions, which are in any order in dialect Java and in PyKafka's in
+    /// [dialect PyKafka](crate::Dialect::PyKafka); a topic that is subscribed but missing has none.
     ///
     /// # Errors
     ///
