@@ -10,14 +10,17 @@ use divvy_simple_consumer::{
     OffsetStore, Result,
 };
 use divvy_zookeeper::documents::{Pattern, Registration};
-use divvy_zookeeper::{ZooKeeper, paths};
+use divvy_zookeeper::{Session, ZooKeeper, paths};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tracing::Instrument;
 
 use crate::assignor::{Assignor, Range};
-use crate::driver::{Driver, Member, Subscribed};
+use crate::dialect::{Dialect, ForeignMembers};
+use crate::driver::{
+    Driver, Member, Registered, Subscribed, blocking_pykafka_member, java_member_alone,
+};
 use crate::fence::{FenceReport, GroupOffsets, KEPT_REPORTS};
 use crate::listener::{RebalanceListener, Silent};
 use crate::machine::MembershipConfig;
@@ -61,8 +64,13 @@ pub struct BalancedConsumerConfig {
     pub streams: u32,
     /// What happens when ZooKeeper does not answer. Default: [`OnZkLoss::Lease`].
     pub on_zk_loss: OnZkLoss,
-    /// The rule that shares partitions out; the same in every member. Kafka: `partition.assignment.strategy`. Default:
-    /// [`Range`], as Kafka's.
+    /// Which nodes in ZooKeeper the members of the group write. Default: [`Dialect::Java`]. For the other one begin with
+    /// [`BalancedConsumerConfig::for_pykafka`].
+    pub dialect: Dialect,
+    /// What happens when a PyKafka member comes into a group of dialect Java. Default: [`ForeignMembers::StandDown`].
+    pub foreign_members: ForeignMembers,
+    /// The rule that shares partitions out; the same in every member. Kafka: `partition.assignment.strategy`; PyKafka:
+    /// `membership_protocol`. Default: [`Range`], as Kafka's.
     pub assignor: Arc<dyn Assignor>,
     /// Is told of partitions that come and go. Default: nobody.
     pub listener: Arc<dyn RebalanceListener>,
@@ -99,6 +107,8 @@ impl fmt::Debug for BalancedConsumerConfig {
             .field("topics", &self.topics)
             .field("zookeeper", &self.zookeeper)
             .field("streams", &self.streams)
+            .field("dialect", &self.dialect)
+            .field("foreign_members", &self.foreign_members)
             .field("assignor", &self.assignor)
             .field("consumer", &self.consumer)
             .finish_non_exhaustive()
@@ -134,6 +144,8 @@ impl BalancedConsumerConfig {
             zookeeper,
             streams: 1,
             on_zk_loss: OnZkLoss::default(),
+            dialect: Dialect::default(),
+            foreign_members: ForeignMembers::default(),
             assignor: Arc::new(Range),
             listener: Arc::new(Silent),
             listener_timeout: Duration::from_secs(10),
@@ -160,6 +172,7 @@ impl BalancedConsumerConfig {
                 self.filter()?;
             }
         }
+        self.validate_dialect()?;
         if !(1..=1024).contains(&self.streams) {
             return Err(Error::config("streams", "must be 1 to 1024"));
         }
@@ -192,7 +205,10 @@ impl BalancedConsumer {
         let zookeeper =
             ZooKeeper::new(config.zookeeper.clone()).map_err(divvy_client::Error::from)?;
         let hostname = gethostname::gethostname().to_string_lossy().into_owned();
-        let consumer_id = paths::consumer_id(&config.group, &hostname, now_ms(), rand::random());
+        let consumer_id = match config.dialect {
+            Dialect::Java => paths::consumer_id(&config.group, &hostname, now_ms(), rand::random()),
+            Dialect::PyKafka(_) => paths::pykafka_consumer_id(&hostname, rand::random()),
+        };
         let mut settings = config.consumer.clone();
         settings.group = Some(config.group.clone());
         let backend = NativeBackend::new(client, settings.fetch.clone())?;
@@ -263,6 +279,10 @@ impl Coordination for ZooKeeperGroup {
                 }
             }
         }
+        let registration = self.registered()?;
+        if let Some(why) = self.unfit(&session, &registration).await? {
+            return Err(self.error(why));
+        }
         let consumer_id: Arc<str> = engine.consumer_id().into();
         let Some(reports) = self.reports.take() else {
             // It was closed, and cannot be started a second time.
@@ -271,14 +291,8 @@ impl Coordination for ZooKeeperGroup {
         let member = Member {
             group: self.config.group.clone(),
             zookeeper: self.zookeeper.clone(),
-            registration: self.registration()?,
-            topics: match (&self.config.topics, self.config.filter()?) {
-                (_, Some(filter)) => Subscribed::Matching(filter),
-                (Topics::Named(names), None) => {
-                    Subscribed::Named(names.iter().map(|name| name.as_str().into()).collect())
-                }
-                (_, None) => Subscribed::Named(Vec::new()),
-            },
+            registration,
+            refuse_foreign: self.config.foreign_members == ForeignMembers::Refuse,
             machine: MembershipConfig {
                 // Behind what each partition may take: draining, the listener, and the commit.
                 close_deadline: engine.config().drain_timeout + self.config.close_timeout,
@@ -324,12 +338,9 @@ impl Coordination for ZooKeeperGroup {
         let within = settings.drain_timeout + self.config.close_timeout + Duration::from_secs(1);
         match timeout(within, driver).await {
             Ok(_) => Ok(()),
-            Err(_) => Err(Error::Group {
-                group: self.config.group.clone(),
-                why: format!(
-                    "could not be left in order within {within:?}; its nodes go when the session has timed out"
-                ),
-            }),
+            Err(_) => Err(self.error(format!(
+                "could not be left in order within {within:?}; its nodes go when the session has timed out"
+            ))),
         }
     }
 }
@@ -364,7 +375,46 @@ impl ZooKeeperGroup {
         (group, store)
     }
 
-    fn registration(&self) -> Result<String> {
+    fn registered(&self) -> Result<Registered> {
+        if let (Dialect::PyKafka(directories), Topics::Named(names)) =
+            (self.config.dialect, &self.config.topics)
+            && let [topic] = names.as_slice()
+        {
+            let topic = topic.clone();
+            return Ok(Registered::PyKafka { topic, directories });
+        }
+        let document = self.document()?;
+        let topics = match (&self.config.topics, self.config.filter()?) {
+            (_, Some(filter)) => Subscribed::Matching(filter),
+            (Topics::Named(names), None) => {
+                Subscribed::Named(names.iter().map(|name| name.as_str().into()).collect())
+            }
+            (_, None) => Subscribed::Named(Vec::new()),
+        };
+        Ok(Registered::Java { document, topics })
+    }
+
+    /// Why this member cannot join a group as it is now, if that is so.
+    async fn unfit(&self, session: &Session, registration: &Registered) -> Result<Option<String>> {
+        let group = &self.config.group;
+        let unfit = match registration {
+            Registered::Java { .. } if self.config.foreign_members != ForeignMembers::Refuse => {
+                return Ok(None);
+            }
+            Registered::Java { .. } => blocking_pykafka_member(session, group).await,
+            Registered::PyKafka { topic, .. } => java_member_alone(session, group, topic).await,
+        };
+        Ok(unfit.map_err(divvy_client::Error::from)?)
+    }
+
+    fn error(&self, why: String) -> Error {
+        Error::Group {
+            group: self.config.group.clone(),
+            why,
+        }
+    }
+
+    fn document(&self) -> Result<String> {
         let streams = self.config.streams;
         let (pattern, subscription) = match &self.config.topics {
             Topics::Named(names) => {
@@ -380,10 +430,8 @@ impl ZooKeeperGroup {
             timestamp: i64::try_from(now_ms()).ok(),
             readable_by_java: true,
         };
-        registration.to_json().map_err(|error| Error::Group {
-            group: self.config.group.clone(),
-            why: format!("the registration cannot be written: {error}"),
-        })
+        let document = registration.to_json();
+        document.map_err(|error| self.error(format!("the registration cannot be written: {error}")))
     }
 }
 

@@ -1,5 +1,13 @@
 //! Which nodes a member writes, and what it makes of members that write others.
 
+use std::sync::Arc;
+
+use divvy_simple_consumer::{Error, OffsetStorage, Result};
+
+use crate::assignor::PyKafkaRange;
+use crate::consumer::BalancedConsumerConfig;
+use crate::topic_filter::Topics;
+
 /// The contract of nodes in ZooKeeper that all members of a group keep to.
 ///
 /// The dialects cannot share a group: Kafka's own consumer cannot read the registration of a PyKafka member, and PyKafka does not
@@ -60,4 +68,48 @@ pub enum ForeignMembers {
     StandDown,
     /// Gives up what it has and ends with an error that names the node, at the start as well as later.
     Refuse,
+}
+
+impl BalancedConsumerConfig {
+    /// Joins a group of PyKafka members: [`Dialect::PyKafka`] with everything that it implies, which is offsets in Kafka and
+    /// PyKafka's own rule ([`PyKafkaRange`]).
+    pub fn for_pykafka(
+        zookeeper: divvy_zookeeper::Config,
+        group: impl Into<String>,
+        topic: impl Into<String>,
+    ) -> Self {
+        let mut config = Self::new(zookeeper, group, [topic]);
+        config.dialect = Dialect::PyKafka(OwnerDirectories::default());
+        config.assignor = Arc::new(PyKafkaRange);
+        config.consumer.offset_storage = OffsetStorage::Kafka;
+        config
+    }
+
+    pub(crate) fn validate_dialect(&self) -> Result<()> {
+        if self.dialect == Dialect::Java {
+            return Ok(());
+        }
+        if !matches!(&self.topics, Topics::Named(names) if names.len() == 1) {
+            return Err(Error::config(
+                "topics",
+                "must be one by name in dialect pykafka",
+            ));
+        }
+        if self.streams != 1 {
+            return Err(Error::config("streams", "must be 1 in dialect pykafka"));
+        }
+        if self.consumer.offset_storage != OffsetStorage::Kafka {
+            let why = "must be kafka in dialect pykafka: PyKafka knows no other";
+            return Err(Error::config("offset_storage", why));
+        }
+        if ["range", "roundrobin"].contains(&self.assignor.name()) {
+            let why = "must be one of PyKafka's own, or the application's, in dialect pykafka";
+            return Err(Error::config("assignor", why));
+        }
+        if self.foreign_members != ForeignMembers::StandDown {
+            let why = "has no meaning in dialect pykafka, where PyKafka's members belong";
+            return Err(Error::config("foreign_members", why));
+        }
+        Ok(())
+    }
 }

@@ -49,6 +49,7 @@
 mod assignor;
 mod consumer;
 mod decide;
+mod dialect;
 mod driver;
 mod fence;
 mod listener;
@@ -57,11 +58,12 @@ mod topic_filter;
 mod view;
 
 pub use assignor::{
-    AssignError, Assignment, Assignor, ConsumerThreadId, GroupMembers, MAX_THREADS, Range,
-    RoundRobin, Subscription, TopicPartitions,
+    AssignError, Assignment, Assignor, ConsumerThreadId, GroupMembers, MAX_THREADS, PyKafkaRange,
+    PyKafkaRoundRobin, Range, RoundRobin, Subscription, TopicPartitions,
 };
 pub use consumer::{BalancedConsumer, BalancedConsumerConfig, OnZkLoss, ZooKeeperGroup};
 pub use decide::{Decision, Wait, decide};
+pub use dialect::{Dialect, ForeignMembers, OwnerDirectories};
 pub use listener::{Assigned, ListenerError, RebalanceListener, Revoked};
 pub use machine::{
     Action, Event, GroupEvent, Incarnation, Membership, MembershipConfig, Operation, Ownership,

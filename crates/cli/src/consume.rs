@@ -4,14 +4,15 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use divvy::{
-    AckMode, Assignor, BalancedConsumer, BalancedConsumerConfig, CrashRelease, OnZkLoss, Range,
-    RoundRobin, StallPolicy, Topics,
+    AckMode, Assignor, BalancedConsumer, BalancedConsumerConfig, CrashRelease, Dialect,
+    ForeignMembers, OnZkLoss, OwnerDirectories, PyKafkaRange, PyKafkaRoundRobin, Range, RoundRobin,
+    StallPolicy, Topics,
 };
 use tracing::warn;
 
 use crate::errors::usage;
 use crate::events::{EventFormat, Reporter};
-use crate::options::{ClusterOptions, ReadOptions, Reset, duration};
+use crate::options::{ClusterOptions, ReadOptions, Reset, Storage, duration};
 use crate::pump::{self, PrintOptions};
 
 /// How long SIGTERM waits for a reader that is slow to take the lines that are on their way.
@@ -45,6 +46,14 @@ pub(crate) struct Consume {
     /// How partitions are shared out; the same for every member of the group.
     #[arg(long, value_name = "RULE", default_value = "range")]
     assignor: Rule,
+
+    /// Whose contract the members of the group keep to.
+    #[arg(long, value_name = "DIALECT", default_value = "java")]
+    dialect: Contract,
+
+    /// What to do when a PyKafka member comes into a group in Java's dialect, where nobody can own anything beside it.
+    #[arg(long, value_name = "POLICY", default_value = "stand-down")]
+    foreign_members: Foreign,
 
     /// What to do while ZooKeeper does not answer.
     #[arg(long, value_name = "POLICY", default_value = "lease")]
@@ -110,6 +119,24 @@ impl TopicOptions {
     }
 }
 
+/// Whose contract the members of a group keep to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Contract {
+    /// That of Kafka's own high-level consumer.
+    Java,
+    /// That of PyKafka's balanced consumer: one topic, offsets in Kafka.
+    Pykafka,
+}
+
+/// What to do when a PyKafka member comes into a group in Java's dialect.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Foreign {
+    /// Give everything up, say so, and go on when it has left.
+    StandDown,
+    /// End with an error.
+    Refuse,
+}
+
 /// What to do while ZooKeeper does not answer.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum ZkLoss {
@@ -155,11 +182,16 @@ pub(crate) async fn run(args: Consume) -> Result<()> {
         ZkLoss::Pause => OnZkLoss::Pause,
         ZkLoss::Continue => OnZkLoss::Continue,
     };
-    config.assignor = match args.assignor {
-        Rule::Range => Arc::new(Range) as Arc<dyn Assignor>,
-        Rule::Roundrobin => Arc::new(RoundRobin),
+    config.assignor = assignor(args.dialect, args.assignor);
+    config.foreign_members = match args.foreign_members {
+        Foreign::StandDown => ForeignMembers::StandDown,
+        Foreign::Refuse => ForeignMembers::Refuse,
     };
     config.consumer = args.read.consumer(None, args.from.into());
+    if args.dialect == Contract::Pykafka {
+        config.dialect = Dialect::PyKafka(OwnerDirectories::default());
+        config.consumer.offset_storage = args.read.offsets.unwrap_or(Storage::Kafka).into();
+    }
     config.consumer.max_processing_interval = args.max_processing_interval;
     config.consumer.on_stall = match args.on_stall {
         Stall::Report => StallPolicy::Report,
@@ -177,6 +209,15 @@ pub(crate) async fn run(args: Consume) -> Result<()> {
         member: consumer.consumer_id().to_owned(),
     };
     pump::run(consumer.into(), reporter, &args.print, None).await
+}
+
+fn assignor(dialect: Contract, rule: Rule) -> Arc<dyn Assignor> {
+    match (dialect, rule) {
+        (Contract::Java, Rule::Range) => Arc::new(Range),
+        (Contract::Java, Rule::Roundrobin) => Arc::new(RoundRobin),
+        (Contract::Pykafka, Rule::Range) => Arc::new(PyKafkaRange),
+        (Contract::Pykafka, Rule::Roundrobin) => Arc::new(PyKafkaRoundRobin),
+    }
 }
 
 fn crash_release(unwanted: bool) -> CrashRelease {

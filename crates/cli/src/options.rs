@@ -68,9 +68,9 @@ impl ClusterOptions {
 /// How messages are read and offsets kept.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ReadOptions {
-    /// Where a group's offsets are kept.
-    #[arg(long, value_name = "STORE", default_value = "zookeeper")]
-    pub(crate) offsets: Storage,
+    /// Where a group's offsets are kept; in ZooKeeper by default, for groups in PyKafka's dialect in Kafka.
+    #[arg(long, value_name = "STORE")]
+    pub(crate) offsets: Option<Storage>,
 
     /// How often offsets are committed.
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
@@ -90,7 +90,7 @@ impl ReadOptions {
         let fetch = FetchConfig::default();
         ConsumerConfig {
             group: group.map(str::to_owned),
-            offset_storage: self.offsets.into(),
+            offset_storage: self.offsets.unwrap_or(Storage::Zookeeper).into(),
             auto_offset_reset: reset,
             auto_commit_interval: Some(self.commit_interval),
             fetch: FetchConfig {

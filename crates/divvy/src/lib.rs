@@ -29,8 +29,9 @@
 
 pub use divvy_balanced_consumer::{
     AssignError, Assigned, Assignor, BalancedConsumer, BalancedConsumerConfig, ConsumerThreadId,
-    GroupMembers, ListenerError, OnZkLoss, Range, RebalanceListener, Revoked, RoundRobin,
-    TopicFilter, Topics, ZooKeeperGroup,
+    Dialect, ForeignMembers, GroupMembers, ListenerError, OnZkLoss, OwnerDirectories, PyKafkaRange,
+    PyKafkaRoundRobin, Range, RebalanceListener, Revoked, RoundRobin, TopicFilter, Topics,
+    ZooKeeperGroup,
 };
 pub use divvy_client::{
     Backend, Broker, BrokerOffsetStore, BrokerVersionSetting, Chunk, Client, ClientConfig,

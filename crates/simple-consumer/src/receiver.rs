@@ -239,8 +239,8 @@ impl Receiver {
             let ready = prefetch.ready().notified();
             tokio::pin!(ready);
             ready.as_mut().enable();
-            if self.engine.is_closed() {
-                return Err(Error::Closed);
+            if let Some(end) = self.engine.end() {
+                return Err(end);
             }
             self.drop_stale();
             if let Some(error) = self.due_error(filter) {

@@ -89,11 +89,37 @@ pub fn epoch(group: &str, topic: &str, partition: i32) -> String {
 /// Characters of the host name other than ASCII letters, digits, `.`, `_` and `-` become `-`, so that ids sort for every member
 /// as they do for Java.
 pub fn consumer_id(group: &str, hostname: &str, time_ms: u64, random: u32) -> String {
-    let hostname: String = hostname
-        .chars()
-        .map(|c| if is_legal(c) { c } else { '-' })
-        .collect();
+    let hostname = legal(hostname);
     format!("{group}_{hostname}-{time_ms}-{random:08x}")
+}
+
+/// What the ids of divvy's members begin with in a group of PyKafka's.
+const OWN_PYKAFKA_PREFIX: &str = "divvy-";
+
+/// The id under which a member registers in a group of PyKafka's: `divvy-<hostname>:<UUID>`, where PyKafka's own members leave
+/// the first word out. Characters of the host name are replaced as in [`consumer_id`].
+pub fn pykafka_consumer_id(hostname: &str, random: u128) -> String {
+    // Version 4, variant 1: a random UUID.
+    let random = random & !(0xf000 << 64) & !(0xc000 << 48) | 0x4000 << 64 | 0x8000 << 48;
+    let hex = format!("{random:032x}");
+    let parts = [0..8, 8..12, 12..16, 16..20, 20..32].map(|part| hex.get(part).unwrap_or_default());
+    format!(
+        "{OWN_PYKAFKA_PREFIX}{}:{}",
+        legal(hostname),
+        parts.join("-")
+    )
+}
+
+/// Whether an id was made by [`pykafka_consumer_id`], and not by PyKafka.
+pub fn is_own_pykafka_consumer_id(id: &str) -> bool {
+    id.starts_with(OWN_PYKAFKA_PREFIX)
+}
+
+/// A name with `-` in place of the characters that a group's name may not have.
+fn legal(name: &str) -> String {
+    name.chars()
+        .map(|c| if is_legal(c) { c } else { '-' })
+        .collect()
 }
 
 /// The thread id of a member's stream, which is also the text of its owner nodes: `<consumer id>-<stream>`.

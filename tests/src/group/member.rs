@@ -133,7 +133,13 @@ impl Group<'_> {
         Ok(all_started)
     }
 
-    fn spawn(&self, zookeeper: &str) -> Result<Divvy> {
+    /// Starts a `divvy consume` of this group that reaches ZooKeeper in this way, and does not wait for it to join. It is not among
+    /// the [members](Group::members).
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be started.
+    pub fn spawn(&self, zookeeper: &str) -> Result<Divvy> {
         let mut arguments = vec!["consume", "--zookeeper", zookeeper, "--group", &self.name];
         for topic in self.topics.keys() {
             arguments.extend(["--topic", topic]);

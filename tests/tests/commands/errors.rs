@@ -202,6 +202,18 @@ fn what_was_typed_cannot_be_meant_so(cluster: &Cluster) -> Result<()> {
             &["--offsets", "zookeeper", "kafka", "dual"],
         ),
         (
+            format!("{consume} --dialect pykafka --offsets dual"),
+            &["offset_storage", "kafka", "pykafka"],
+        ),
+        (
+            format!("{consume} --dialect pykafka --topic other"),
+            &["topics", "pykafka"],
+        ),
+        (
+            format!("{consume} --dialect pykafka --streams 2"),
+            &["streams", "pykafka"],
+        ),
+        (
             format!("{tail} --from yesterday"),
             &["--from", "yesterday", "earliest"],
         ),

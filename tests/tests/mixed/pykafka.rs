@@ -4,9 +4,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use divvy_tests::group::show;
-use divvy_tests::{Cluster, Group, KafkaVersion, on_both_versions, wait_for};
+use divvy_tests::{Cluster, Divvy, Group, KafkaVersion, on_both_versions, wait_for};
 
-on_both_versions!(a_pykafka_member_is_named_and_survived);
+on_both_versions!(
+    a_pykafka_member_is_named_and_survived,
+    a_pykafka_member_is_refused_by_name,
+);
 
 /// How soon each member must say who is in the way.
 const SAID_WITHIN: Duration = Duration::from_secs(1);
@@ -59,4 +62,37 @@ fn a_pykafka_member_is_named_and_survived(version: KafkaVersion) -> Result<()> {
     ensure!(owners.len() == 8, "{}", show(&owners));
     group.nothing_is_lost(producers)?;
     ours.into_iter().try_for_each(|member| group.leave(member))
+}
+
+/// Members that are told to refuse it give everything up and end with an error that names its node, and do not start beside it.
+fn a_pykafka_member_is_refused_by_name(version: KafkaVersion) -> Result<()> {
+    let cluster = Cluster::shared(version)?;
+    let mut group = Group::new(cluster, &[8])?
+        .session_timeout(Duration::from_secs(3))
+        .arguments(&["--foreign-members", "refuse"]);
+    let ours = group.join()?;
+    let producers = group.produce(200)?;
+    group.wait_for_lines(100)?;
+    let stranger = group.enter_pykafka()?;
+    refuses(&group, group.divvy(ours), &group.members[stranger].id)?;
+    ensure!(group.owners()?.is_empty(), "{}", show(&group.owners()?));
+    ensure!(group.view.ids(&group.name)?.len() == 1);
+
+    let late = group.spawn(&cluster.zookeeper_connect())?;
+    refuses(&group, &late, &group.members[stranger].id)?;
+    drop(producers);
+    Ok(())
+}
+
+/// Waits until a member has ended with an error that names the stranger's node.
+fn refuses(group: &Group<'_>, divvy: &Divvy, stranger: &str) -> Result<()> {
+    let status = divvy.wait(Duration::from_secs(5))?;
+    let said = divvy.stderr().tail(20);
+    ensure!(status.code() == Some(1), "{status}: {said}");
+    let node = format!("/consumers/{}/ids/{stranger}", group.name);
+    ensure!(
+        said.contains(&format!("divvy: group `{}`: {node}", group.name)),
+        "{said}"
+    );
+    Ok(())
 }

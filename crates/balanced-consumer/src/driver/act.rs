@@ -46,7 +46,7 @@ impl Driver {
         match action {
             Action::OpenSession { incarnation } => self.open_session(incarnation),
             Action::Register => self.with_registry(
-                |registry| async move { registry.register().await },
+                |registry| async move { registry.own().register().await },
                 |error| SessionEvent::RegisterFailed { error },
             ),
             Action::ReadView => self.with_registry(
@@ -70,7 +70,7 @@ impl Driver {
             Action::Resume { tp } => self.resume(tp),
             Action::Lost { tp } => round.lost.push(tp),
             Action::Unregister => self.with_registry(
-                |registry| async move { registry.unregister().await },
+                |registry| async move { registry.own().unregister().await },
                 |_| SessionEvent::Unregistered,
             ),
             Action::CloseSession => self.close_session(),
@@ -81,7 +81,7 @@ impl Driver {
     /// Spawns an operation of the present session; an error becomes the event that `failed` makes of it.
     pub(super) fn with_registry<F>(
         &mut self,
-        operation: impl FnOnce(Arc<Registry>) -> F,
+        operation: impl FnOnce(Arc<dyn Registry>) -> F,
         failed: impl FnOnce(String) -> SessionEvent + Send + 'static,
     ) where
         F: Future<Output = divvy_zookeeper::Result<SessionEvent>> + Send + 'static,
@@ -134,7 +134,7 @@ impl Driver {
         let registry = self.end_session();
         self.spawn(self.machine.incarnation(), async move {
             if let Some(registry) = registry
-                && let Err(error) = registry.session.close().await
+                && let Err(error) = registry.own().session.close().await
             {
                 tracing::warn!(%error, "the session could not be closed and ends by itself");
             }

@@ -12,16 +12,18 @@ use std::time::Duration;
 
 use divvy_protocol::TopicPartition;
 use divvy_simple_consumer::{Assignment, Engine, Event as ConsumerEvent, Start};
-use divvy_zookeeper::{Change, Changes, Session, ZooKeeper, paths};
+use divvy_zookeeper::{Change, Changes, Session, ZooKeeper};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use self::lease::{Followed, LeaseGate};
-use self::registry::{Registry, partition_of};
+use self::registry::{JavaRegistry, Meaning, Own, PyKafkaRegistry, Registry};
+pub(crate) use self::registry::{blocking_pykafka_member, java_member_alone};
 use crate::assignor::ConsumerThreadId;
 use crate::consumer::OnZkLoss;
+use crate::dialect::OwnerDirectories;
 use crate::fence::{FenceReport, GroupOffsets};
 use crate::listener::RebalanceListener;
 use crate::machine::{Event, Incarnation, Membership, MembershipConfig, SessionEvent, Time, Token};
@@ -34,8 +36,9 @@ const GOES_ON_CHECK: Duration = Duration::from_millis(50);
 pub(crate) struct Member {
     pub(crate) group: String,
     pub(crate) zookeeper: ZooKeeper,
-    pub(crate) registration: String,
-    pub(crate) topics: Subscribed,
+    pub(crate) registration: Registered,
+    /// Whether to end with an error when a PyKafka member blocks the group.
+    pub(crate) refuse_foreign: bool,
     pub(crate) machine: MembershipConfig,
     pub(crate) offsets: Arc<GroupOffsets>,
     /// What the offsets report.
@@ -45,6 +48,21 @@ pub(crate) struct Member {
     pub(crate) listener_timeout: Duration,
     /// What decides all that is by chance.
     pub(crate) seed: u64,
+}
+
+/// How a member registers, in the dialect of its group.
+#[derive(Clone, Debug)]
+pub(crate) enum Registered {
+    /// In Java's, by this document.
+    Java {
+        document: String,
+        topics: Subscribed,
+    },
+    /// In PyKafka's, for one topic.
+    PyKafka {
+        topic: String,
+        directories: OwnerDirectories,
+    },
 }
 
 /// The topics that a member consumes.
@@ -83,7 +101,7 @@ pub(crate) struct Driver {
     engine: Arc<Engine>,
     machine: Membership,
     origin: Instant,
-    registry: Option<Arc<Registry>>,
+    registry: Option<Arc<dyn Registry>>,
     changes: Option<Changes>,
     lease: Option<Followed>,
     tasks: FuturesUnordered<BoxFuture<'static, Answer>>,
@@ -91,6 +109,8 @@ pub(crate) struct Driver {
     held: BTreeMap<TopicPartition, Assignment>,
     /// The gates of the partitions that the engine holds.
     gates: BTreeMap<TopicPartition, Arc<LeaseGate>>,
+    /// Whether the group has to be left because of somebody else's member.
+    refused: bool,
     /// How often the application had asked for messages when it was found not to go on.
     stood_down_at: Option<u64>,
     /// Completed when the listener has been told all that it was to be told so far.
@@ -130,6 +150,7 @@ impl Driver {
             starting: BTreeMap::new(),
             held: BTreeMap::new(),
             gates: BTreeMap::new(),
+            refused: false,
             stood_down_at: None,
             told: None,
             settled,
@@ -144,6 +165,10 @@ impl Driver {
         loop {
             self.follow_lease();
             self.act();
+            if std::mem::take(&mut self.refused) {
+                self.handle(Event::Close);
+                continue;
+            }
             self.settled.send_replace(self.machine.is_settled());
             if self.machine.is_closed() {
                 return;
@@ -174,7 +199,7 @@ impl Driver {
             }
         }
         if let Some(registry) = &self.registry
-            && let Err(error) = registry.session.close().await
+            && let Err(error) = registry.own().session.close().await
         {
             tracing::debug!(%error, "the session of an abandoned consumer ends by itself");
         }
@@ -256,14 +281,7 @@ impl Driver {
                 session.lease().clone(),
                 self.member.on_zk_loss,
             ));
-            self.registry = Some(Arc::new(Registry {
-                session,
-                group: self.member.group.clone(),
-                consumer_id: Arc::clone(&self.member.machine.consumer_id),
-                registration: self.member.registration.clone(),
-                topics: self.member.topics.clone(),
-                known: Default::default(),
-            }));
+            self.registry = Some(self.registry_of(session));
         }
         if let Some((tp, start)) = answer.position {
             self.starting.insert(tp, start);
@@ -282,8 +300,26 @@ impl Driver {
         }
     }
 
+    fn registry_of(&self, session: Session) -> Arc<dyn Registry> {
+        let own = |data: &str| Own {
+            session,
+            group: self.member.group.clone(),
+            consumer_id: Arc::clone(&self.member.machine.consumer_id),
+            data: data.as_bytes().to_vec(),
+        };
+        match &self.member.registration {
+            Registered::Java { document, topics } => {
+                Arc::new(JavaRegistry::new(own(document), topics.clone()))
+            }
+            Registered::PyKafka { topic, directories } => {
+                let own = own(topic);
+                Arc::new(PyKafkaRegistry::new(own, topic.clone(), *directories))
+            }
+        }
+    }
+
     /// Does nothing in the present session any more.
-    fn end_session(&mut self) -> Option<Arc<Registry>> {
+    fn end_session(&mut self) -> Option<Arc<dyn Registry>> {
         self.changes = None;
         self.lease = None;
         self.registry.take()
@@ -323,12 +359,16 @@ impl Driver {
                 self.handle_session(SessionEvent::Changed);
             }
             Change::Node { path, .. } => {
-                if let Some(tp) = partition_of(&self.member.group, path) {
-                    self.handle_session(SessionEvent::OwnerNodeChanged { tp });
-                } else if change.concerns(&paths::group_ids(&self.member.group))
-                    || path.starts_with(paths::TOPICS)
-                {
-                    self.handle_session(SessionEvent::Changed);
+                let meaning = self
+                    .registry
+                    .as_ref()
+                    .map(|registry| registry.meaning(path));
+                match meaning.unwrap_or(Meaning::Nothing) {
+                    Meaning::Owner(tp) => {
+                        self.handle_session(SessionEvent::OwnerNodeChanged { tp });
+                    }
+                    Meaning::Group => self.handle_session(SessionEvent::Changed),
+                    Meaning::Nothing => {}
                 }
             }
         }

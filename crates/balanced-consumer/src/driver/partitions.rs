@@ -10,14 +10,22 @@ use divvy_simple_consumer::{
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
-use super::{Answer, Driver, assignment};
+use super::{Answer, Driver, Registered, assignment};
 use crate::assignor::ConsumerThreadId;
 use crate::consumer::OnZkLoss;
 use crate::fence::{Claim, GroupOffsets};
 use crate::listener::{Assigned, ListenerError, Revoked};
 use crate::machine::{Ownership, PartitionState, SessionEvent, Token};
+
+/// The pauses between looks at the commits of a partition that was taken over from a PyKafka member. Such a member commits once
+/// more when it has got its next partitions, for which it tries for 12 s.
+const PYKAFKA_LOOKS: [Duration; 3] = [
+    Duration::from_secs(1),
+    Duration::from_secs(4),
+    Duration::from_secs(10),
+];
 
 impl Driver {
     /// Fences whoever had a claimed partition before, and finds out where it starts.
@@ -28,7 +36,7 @@ impl Driver {
         let engine = Arc::clone(&self.engine);
         let offsets = Arc::clone(&self.member.offsets);
         let incarnation = self.machine.incarnation();
-        let lease = registry.session.lease().clone();
+        let lease = registry.own().session.lease().clone();
         let claim = Claim {
             owner: registry.owner_path(&tp),
             assignment: Assignment {
@@ -36,9 +44,13 @@ impl Driver {
                 token: token.0,
                 stream: 0,
             },
-            session: registry.session.clone(),
+            session: registry.own().session.clone(),
             lease: (self.member.on_zk_loss != OnZkLoss::Continue).then_some(lease),
         };
+        if let Registered::PyKafka { .. } = self.member.registration {
+            let held = claim.assignment.clone();
+            self.outlast_pykafka(held);
+        }
         let policy = self.reset_policy(&tp);
         let task = async move {
             let (event, position) = match position(&engine, &offsets, &claim, policy).await {
@@ -57,6 +69,20 @@ impl Driver {
             }
         };
         self.tasks.push(task.boxed());
+    }
+
+    /// Commits again what a PyKafka member wrote over after it had given a partition up.
+    fn outlast_pykafka(&mut self, held: Assignment) {
+        let offsets = Arc::clone(&self.member.offsets);
+        self.spawn(self.machine.incarnation(), async move {
+            for pause in PYKAFKA_LOOKS {
+                sleep(pause).await;
+                if let Err(error) = offsets.repeat(&held).await {
+                    tracing::debug!(%error, "the commits of {held} cannot be read back");
+                }
+            }
+            Vec::new()
+        });
     }
 
     /// A partition that was added to a topic in use is read from its first message: what was written to it before anybody saw it

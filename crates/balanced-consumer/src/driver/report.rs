@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use divvy_protocol::TopicPartition;
-use divvy_simple_consumer::{Assignment, Event};
+use divvy_simple_consumer::{Assignment, Error, Event};
 
 use super::{Driver, assignment};
 use crate::machine::GroupEvent;
@@ -11,7 +11,7 @@ use crate::view::PoisonKind;
 
 impl Driver {
     /// Tells the application what the machine reports.
-    pub(super) fn report(&self, event: GroupEvent) {
+    pub(super) fn report(&mut self, event: GroupEvent) {
         let assignments = |tps: Vec<TopicPartition>| -> Vec<Assignment> {
             let owned = |tp: TopicPartition| {
                 let held = self.held.get(&tp).cloned();
@@ -43,24 +43,53 @@ impl Driver {
                 owner,
                 waited_ms: u64::try_from(waited.as_millis()).unwrap_or(u64::MAX),
             },
-            GroupEvent::Blocked { node, data, kind } => Event::Blocked {
-                node,
-                data,
-                why: match kind {
-                    PoisonKind::PyKafka => "a PyKafka member is registered; no member that follows Java's rules can own a partition beside it. Stop it, or move it to a group of its own",
-                    PoisonKind::Garbage => "a registration that Kafka's own consumer cannot read keeps every member from sharing partitions. Find who wrote it, and delete the node",
+            GroupEvent::Blocked { node, data, kind } => {
+                if kind == PoisonKind::PyKafka && self.member.refuse_foreign {
+                    self.refuse(&node);
                 }
-                .to_owned(),
-            },
+                Event::Blocked {
+                    node,
+                    data,
+                    why: why_blocked(kind).to_owned(),
+                }
+            }
             GroupEvent::TopicGone { topic } => Event::TopicGone { topic },
             GroupEvent::ReleasedUncommitted { tp, error } => Event::Error {
-                message: format!("{tp} was released although its offset could not be committed ({error}); its messages since the last commit come again"),
+                message: format!(
+                    "{tp} was released although its offset could not be committed ({error}); its messages since the last commit come again"
+                ),
             },
-            GroupEvent::Error { operation, tp, error, retry_in } => Event::Error {
+            GroupEvent::Error {
+                operation,
+                tp,
+                error,
+                retry_in,
+            } => Event::Error {
                 message: describe(&operation.to_string(), tp, &error, retry_in),
             },
         };
         self.engine.emit(event);
+    }
+
+    /// Ends the consumer because of a PyKafka member, and leaves the group.
+    fn refuse(&mut self, node: &str) {
+        self.refused = true;
+        self.engine.fail(Error::Group {
+            group: self.member.group.clone(),
+            why: format!("{node}: {}", why_blocked(PoisonKind::PyKafka)),
+        });
+    }
+}
+
+/// What a registration means that Kafka's own consumer cannot read, and what to do.
+pub(super) fn why_blocked(kind: PoisonKind) -> &'static str {
+    match kind {
+        PoisonKind::PyKafka => {
+            "a PyKafka member is registered; no member that follows Java's rules can own a partition beside it. Stop it, or move it to a group of its own"
+        }
+        PoisonKind::Garbage => {
+            "a registration that Kafka's own consumer cannot read keeps every member from sharing partitions. Find who wrote it, and delete the node"
+        }
     }
 }
 

@@ -282,6 +282,35 @@ impl GroupOffsets {
         }
     }
 
+    /// Repeats what was last committed to Kafka under a claim, if that was written over without a claim since.
+    pub(crate) async fn repeat(&self, assignment: &Assignment) -> Result<()> {
+        let last = self.checkpoints().get(&assignment.tp).copied();
+        let (Some(kafka), Some(last)) = (&self.kafka, last) else {
+            return Ok(());
+        };
+        let tp = &assignment.tp;
+        if last.token != assignment.token {
+            return Ok(());
+        }
+        let mut stored = kafka.fetch(std::slice::from_ref(tp)).await?;
+        let Some(stored) = stored.remove(tp).unwrap_or(Ok(None))? else {
+            return Ok(());
+        };
+        // What this member has committed in the meantime is no reason.
+        if stored.offset == last.offset || committed_token(&stored.metadata) == Some(last.token) {
+            return Ok(());
+        }
+        let (offset, theirs) = (last.offset, stored.offset);
+        self.fence.report(
+            assignment,
+            format!("a member that had given the partition up committed {theirs} after that; {offset} is committed over it"),
+            false,
+        );
+        self.commit_to_kafka(kafka.as_ref(), &[(assignment.clone(), offset)])
+            .await?;
+        Ok(())
+    }
+
     /// Reads commits back, and repeats those that somebody else has written over.
     async fn reassert(&self, kafka: &dyn OffsetStore, own: &[(Assignment, i64)]) -> Result<()> {
         let tps: Vec<_> = own.iter().map(|(held, _)| held.tp.clone()).collect();

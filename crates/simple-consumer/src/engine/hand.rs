@@ -5,6 +5,7 @@ use divvy_protocol::records::RecordsError;
 
 use super::{Engine, Held};
 use crate::config::AckMode;
+use crate::error::Error;
 use crate::event::Event;
 use crate::sync::lock;
 
@@ -44,6 +45,13 @@ impl Engine {
 
     pub(crate) fn is_closed(&self) -> bool {
         lock(&self.state).closed
+    }
+
+    /// Why nothing is handed out any more, if that is so.
+    pub(crate) fn end(&self) -> Option<Error> {
+        let state = lock(&self.state);
+        let closed = state.closed.then_some(Error::Closed);
+        state.failed.clone().or(closed)
     }
 
     /// Whether what was handed out under this hold is this consumer's alone at this moment.

@@ -62,6 +62,8 @@ struct State {
     receivers: usize,
     partitions: BTreeMap<TopicPartition, Held>,
     closed: bool,
+    /// Why nothing is handed out any more, if that is not because it was closed.
+    failed: Option<Error>,
 }
 
 /// A partition in this consumer's hands.
@@ -350,6 +352,13 @@ impl Engine {
             held.stopping = true;
             self.backend.stop(tp);
         }
+    }
+
+    /// Hands nothing out any more; receivers get this error from now on. What is in hand can still be finished and committed.
+    pub fn fail(&self, error: Error) {
+        lock(&self.state).failed.get_or_insert(error);
+        self.stop_all();
+        self.wake();
     }
 
     /// Ends everything; receivers get [`Error::Closed`] from now on.

@@ -96,3 +96,16 @@ fn a_chroot_is_put_before_and_taken_away() {
         assert_eq!(below(Some("/kafka"), outside), None, "{outside}");
     }
 }
+
+#[test]
+fn ids_for_pykafka_are_told_from_its_own() {
+    let id = pykafka_consumer_id("höst", u128::MAX);
+    assert_eq!(id, "divvy-h-st:ffffffff-ffff-4fff-bfff-ffffffffffff");
+    assert!(is_own_pykafka_consumer_id(&id));
+    assert_eq!(
+        pykafka_consumer_id("h", 1),
+        "divvy-h:00000000-0000-4000-8000-000000000001"
+    );
+    let theirs = "h-st:ffffffff-ffff-4fff-bfff-ffffffffffff";
+    assert!(!is_own_pykafka_consumer_id(theirs));
+}

@@ -1,14 +1,15 @@
 //! The nodes of a group as Kafka's own high-level consumer keeps them.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 use std::sync::Arc;
+use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 use divvy_protocol::TopicPartition;
 use divvy_zookeeper::documents::{Member, Pattern, Registration};
-use divvy_zookeeper::{Create, Delete, Node, Result, Session, paths};
+use divvy_zookeeper::{Create, Delete, Node, Result, paths};
 
+use super::entry::names_topic;
 use super::{ATTEMPTS, Meaning, Own, Registry, SHOWN_DATA};
 use crate::assignor::{ConsumerThreadId, Subscription, TopicPartitions};
 use crate::driver::Subscribed;
@@ -93,9 +94,7 @@ impl JavaRegistry {
         view: &mut View,
     ) -> Result<Option<Registration>> {
         let text = String::from_utf8_lossy(&node.data);
-        // A name that could be a topic's is one only if there is such a topic.
-        let is_topic = paths::validate_topic(&text).is_ok()
-            && self.own.session.exists(&paths::topic(&text)).await?.is_some();
+        let is_topic = names_topic(&self.own.session, node).await?;
         let kind = match Member::parse(&node.data, |_| is_topic) {
             Member::Registered(registration) => return Ok(Some(registration)),
             Member::InProgress => {
@@ -163,11 +162,7 @@ impl Registry for JavaRegistry {
         Ok(view)
     }
 
-    async fn claim(
-        &self,
-        tp: &TopicPartition,
-        thread: &ConsumerThreadId,
-    ) -> Result<SessionEvent> {
+    async fn claim(&self, tp: &TopicPartition, thread: &ConsumerThreadId) -> Result<SessionEvent> {
         let path = self.owner_path(tp);
         let text = thread.to_string();
         for _ in 0..ATTEMPTS {
@@ -198,7 +193,10 @@ impl Registry for JavaRegistry {
                 .is_some_and(|rest| rest.starts_with('-'));
             if own_session || own_name {
                 // Left from an earlier session of this member, or claimed for another of its streams.
-                self.own.session.delete(&path, Some(node.stat.version)).await?;
+                self.own
+                    .session
+                    .delete(&path, Some(node.stat.version))
+                    .await?;
                 continue;
             }
             if self.own.session.exists_watched(&path).await?.is_some() {
@@ -214,11 +212,7 @@ impl Registry for JavaRegistry {
         })
     }
 
-    async fn release(
-        &self,
-        tp: &TopicPartition,
-        token: Option<Token>,
-    ) -> Result<SessionEvent> {
+    async fn release(&self, tp: &TopicPartition, token: Option<Token>) -> Result<SessionEvent> {
         let path = self.owner_path(tp);
         for _ in 0..ATTEMPTS {
             let Some(stat) = self.own.session.exists(&path).await? else {
@@ -226,7 +220,8 @@ impl Registry for JavaRegistry {
             };
             let ours = stat.ephemeral_owner == self.own.session.id()
                 && token.is_none_or(|token| token.0 == stat.czxid);
-            if !ours || self.own.session.delete(&path, Some(stat.version)).await? != Delete::BadVersion
+            if !ours
+                || self.own.session.delete(&path, Some(stat.version)).await? != Delete::BadVersion
             {
                 break;
             }
@@ -234,15 +229,13 @@ impl Registry for JavaRegistry {
         Ok(SessionEvent::Released { tp: tp.clone() })
     }
 
-    async fn check_owner(
-        &self,
-        tp: &TopicPartition,
-        token: Token,
-    ) -> Result<SessionEvent> {
+    async fn check_owner(&self, tp: &TopicPartition, token: Token) -> Result<SessionEvent> {
         let path = self.owner_path(tp);
         let ownership = match self.own.session.exists_watched(&path).await? {
             None => Ownership::Gone,
-            Some(stat) if stat.czxid == token.0 && stat.ephemeral_owner == self.own.session.id() => {
+            Some(stat)
+                if stat.czxid == token.0 && stat.ephemeral_owner == self.own.session.id() =>
+            {
                 Ownership::Ours
             }
             Some(_) => match self.own.session.get(&path).await? {

@@ -1,5 +1,6 @@
 //! What the driver reads and writes in ZooKeeper, one operation of the group each, in either dialect.
 
+mod entry;
 mod java;
 mod pykafka;
 
@@ -10,6 +11,7 @@ use async_trait::async_trait;
 use divvy_protocol::TopicPartition;
 use divvy_zookeeper::{Create, Result, Session, paths};
 
+pub(crate) use self::entry::{blocking_pykafka_member, java_member_alone};
 pub(super) use self::java::JavaRegistry;
 pub(super) use self::pykafka::PyKafkaRegistry;
 use crate::assignor::ConsumerThreadId;

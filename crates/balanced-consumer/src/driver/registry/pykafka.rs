@@ -241,7 +241,8 @@ impl Registry for PyKafkaRegistry {
         let participants = self.participants(&ids).await?;
         let subscription = Subscription::from([(self.topic.as_str().into(), 1)]);
         let leaders = self.leaders(ids).await?;
-        let partitions = leaders.map(|leaders| (self.topic.as_str().into(), pykafka_order(leaders)));
+        let partitions =
+            leaders.map(|leaders| (self.topic.as_str().into(), pykafka_order(leaders)));
         Ok(View {
             members: participants
                 .into_iter()

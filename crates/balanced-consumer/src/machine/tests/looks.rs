@@ -193,3 +193,30 @@ fn time_that_steps_back_is_taken_for_standing_still() {
     assert_eq!(script.drain(), []);
     assert_eq!(script.machine.poll_timeout(), Some(due));
 }
+
+/// Kafka's own members order such partitions by chance, so there is nothing to agree with.
+#[test]
+fn an_order_that_kafka_leaves_to_chance_is_refused_and_the_topics_are_named() {
+    let subscription = Subscription::from([("Aa".into(), 1), ("BB".into(), 1)]);
+    let view = View {
+        members: [("me", subscription)].into_iter().collect(),
+        partitions: TopicPartitions::from([("Aa".into(), vec![0]), ("BB".into(), vec![0])]),
+        registration: OwnRegistration::Ours,
+        ..View::default()
+    };
+    let mut script = Script::with(MembershipConfig::new("me", Arc::new(RoundRobin)));
+    script.says(SessionEvent::SessionOpened);
+    script.says(SessionEvent::Registered);
+    let events = emitted(&script.sees(view));
+    let [
+        GroupEvent::Error {
+            operation: Operation::Assign,
+            error,
+            ..
+        },
+    ] = &events[..]
+    else {
+        panic!("{events:?}");
+    };
+    assert!(error.contains("Aa-0") && error.contains("BB-0"), "{error}");
+}

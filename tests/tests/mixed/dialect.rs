@@ -1,0 +1,139 @@
+//! Groups in PyKafka's dialect: PyKafka's own members and divvy's share a topic.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use divvy_tests::group::PATIENCE;
+use divvy_tests::{Cluster, Group, KafkaVersion, on_both_versions, wait_some};
+use divvy_zookeeper::paths;
+
+on_both_versions!(
+    members_of_both_makes_share_a_topic,
+    offsets_carry_over_from_one_make_to_the_other,
+);
+
+const PARTITIONS: i32 = 8;
+const SESSION: Duration = Duration::from_secs(3);
+/// How long PyKafka's members try to get a partition: five attempts, with pauses of 0, 2, 4 and 6 s between them.
+const PYKAFKA_PATIENCE: Duration = Duration::from_secs(14);
+
+fn group(cluster: &Cluster) -> Result<Group<'_>> {
+    Ok(Group::new(cluster, &[PARTITIONS])?
+        .session_timeout(SESSION)
+        .arguments(&["--dialect", "pykafka", "--commit-interval", "500ms"]))
+}
+
+/// Two members of each make come, leave and die. After each change every partition has one owner among those that live, whom
+/// PyKafka's rule names, and nothing is lost.
+fn members_of_both_makes_share_a_topic(version: KafkaVersion) -> Result<()> {
+    let cluster = Cluster::shared(version)?;
+    let mut group = group(cluster)?;
+    let producers = group.produce(200)?;
+    let first = group.enter()?;
+    settle(&group, PYKAFKA_PATIENCE)?;
+    let snake = group.enter_pykafka()?;
+    settle(&group, PYKAFKA_PATIENCE)?;
+    let second = group.enter()?;
+    settle(&group, PYKAFKA_PATIENCE)?;
+    let second_snake = group.enter_pykafka()?;
+    settle(&group, PYKAFKA_PATIENCE)?;
+    group.wait_for_lines(100)?;
+
+    group.kill(first)?;
+    settle(&group, SESSION + PYKAFKA_PATIENCE).context("after the death of a divvy")?;
+    leave(&mut group, snake)?;
+    settle(&group, PYKAFKA_PATIENCE).context("after PyKafka's member has left")?;
+    group.enter()?;
+    settle(&group, PYKAFKA_PATIENCE)?;
+    group.kill(second_snake)?;
+    settle(&group, SESSION + PYKAFKA_PATIENCE).context("after the death of PyKafka's member")?;
+    leave(&mut group, second)?;
+    settle(&group, PYKAFKA_PATIENCE)?;
+    group.nothing_is_lost(producers)
+}
+
+/// What one make has read and committed the other one does not read again, in either direction.
+fn offsets_carry_over_from_one_make_to_the_other(version: KafkaVersion) -> Result<()> {
+    let cluster = Cluster::shared(version)?;
+    let mut group = group(cluster)?;
+    for turn in 0..4 {
+        let first = 1_000_000 * turn;
+        let topic = group.topic().to_owned();
+        let producer = cluster.produce_numbers_from(first, &topic, 0..PARTITIONS, 400)?;
+        let member = if turn % 2 == 0 {
+            group.enter()?
+        } else {
+            group.enter_pykafka()?
+        };
+        settle(&group, PYKAFKA_PATIENCE)?;
+        group.wait_for_lines(400)?;
+        let written = producer.stop()?;
+        group.wait_until_printed(&topic, &written)?;
+        leave(&mut group, member)?;
+        let again = group.output.duplicates();
+        ensure!(again.is_empty(), "printed twice in turn {turn}: {again:?}");
+    }
+    Ok(())
+}
+
+/// Asks a member to end and waits until it has left.
+fn leave(group: &mut Group<'_>, member: usize) -> Result<()> {
+    group.members[member].program.term()?;
+    group.members[member].program.wait_success(PATIENCE)?;
+    group.members[member].lives = false;
+    group.collect()
+}
+
+/// Who claims each partition, in either directory.
+fn owners(group: &Group<'_>) -> Result<BTreeMap<i32, BTreeSet<String>>> {
+    let mut owners: BTreeMap<i32, BTreeSet<String>> = BTreeMap::new();
+    for directory in [group.topic().to_owned(), format!("b'{}'", group.topic())] {
+        let parent = paths::topic_owners(&group.name, &directory);
+        for name in group.view.children(&parent)? {
+            let Some((_, partition)) = name.split_once('-') else {
+                bail!("{parent} has a node {name}");
+            };
+            let owner = group.view.text(&format!("{parent}/{name}"))?;
+            let owner = owner.unwrap_or_default();
+            owners.entry(partition.parse()?).or_default().insert(owner);
+        }
+    }
+    Ok(owners)
+}
+
+/// What PyKafka's range gives each partition of a topic whose leader is one and the same.
+fn expected(living: &BTreeSet<String>) -> BTreeMap<i32, BTreeSet<String>> {
+    let (each, one_more) = (
+        PARTITIONS as usize / living.len(),
+        PARTITIONS as usize % living.len(),
+    );
+    let mut partitions = 0..PARTITIONS;
+    let mut expected = BTreeMap::new();
+    for (position, id) in living.iter().enumerate() {
+        let share = each + usize::from(position < one_more);
+        for partition in partitions.by_ref().take(share) {
+            expected.insert(partition, BTreeSet::from([id.clone()]));
+        }
+    }
+    expected
+}
+
+/// Waits until exactly the members that live are registered, and each partition is claimed by whom PyKafka's rule names, and by
+/// nobody else.
+fn settle(group: &Group<'_>, within: Duration) -> Result<()> {
+    let living = group.members.iter().filter(|member| member.lives);
+    let living: BTreeSet<String> = living.map(|member| member.id.clone()).collect();
+    let expected = expected(&living);
+    let (mut ids, mut claimed) = (BTreeSet::new(), BTreeMap::new());
+    let settled = wait_some(within, "every partition to have its one owner", || {
+        ids = group.view.ids(&group.name).ok()?.into_keys().collect();
+        claimed = owners(group).ok()?;
+        (ids == living && claimed == expected).then_some(())
+    });
+    settled.with_context(|| {
+        format!("registered are {ids:#?}, owners are {claimed:#?} and should be {expected:#?}")
+    })?;
+    ensure!(!claimed.is_empty());
+    Ok(())
+}
