@@ -24,7 +24,7 @@ const PLACES: [&str; 2] = [concat!("/ho", "me/"), concat!("/tm", "p/")];
 /// The one place that sleeps, for all tests.
 const WAIT_HELPER: &str = "tests/src/wait.rs";
 /// What the tree must have, for people who come to it.
-const PAGES: [&str; 2] = ["README.md", "CHANGELOG.md"];
+const PAGES: [&str; 3] = ["README.md", "CHANGELOG.md", "docs/guarantees.md"];
 /// Folders that are not the project's.
 const FOREIGN: [&str; 2] = ["target", ".git"];
 
@@ -187,6 +187,38 @@ fn the_pages_are_there_and_their_links_lead_somewhere() -> Result<()> {
     }
     assert!(broken.is_empty(), "\n{}", broken.join("\n"));
     Ok(())
+}
+
+#[test]
+fn the_tests_that_pages_name_are_there() -> Result<()> {
+    let root = paths::workspace();
+    let (mut named, mut missing) = (0, Vec::new());
+    for page in sources()? {
+        if !page.path.ends_with(".md") {
+            continue;
+        }
+        let path = root.join(&page.path);
+        let folder = path.parent().context("a page without a folder")?;
+        for (name, file) in named_tests(&page.text) {
+            named += 1;
+            let test = fs::read_to_string(folder.join(file)).unwrap_or_default();
+            if !test.contains(&format!("fn {name}(")) {
+                missing.push(format!("{}: there is no {name} in {file}", page.path));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "\n{}", missing.join("\n"));
+    assert!(named > 0, "no page names a test");
+    Ok(())
+}
+
+/// What a page links as "[`name`](file.rs)".
+fn named_tests(page: &str) -> impl Iterator<Item = (&str, &str)> {
+    page.split("[`").skip(1).filter_map(|link| {
+        let (name, rest) = link.split_once("`](")?;
+        let (file, _) = rest.split_once(')')?;
+        file.ends_with(".rs").then_some((name, file))
+    })
 }
 
 #[test]
