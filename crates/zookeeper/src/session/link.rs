@@ -66,7 +66,7 @@ impl Shared {
     }
 
     fn relink(&self, to: Link) -> bool {
-        self.link.send_if_modified(|link| {
+        self.link.change(|link| {
             let open = !matches!(link, Link::Over(_));
             if open {
                 *link = to;
@@ -78,7 +78,7 @@ impl Shared {
     /// Ends the session for its users. The first end counts, unless a later one tells what became of a session that was closed.
     pub(super) fn end(&self, end: End) {
         self.lease.revoke();
-        self.link.send_if_modified(|link| {
+        self.link.change(|link| {
             let news = match link {
                 Link::Over(before) => *before == End::Closed && end == End::Unconfirmed,
                 _ => true,
@@ -99,10 +99,10 @@ impl Shared {
     }
 
     pub(super) fn how_over(&self) -> Option<End> {
-        match *self.link.borrow() {
-            Link::Over(end) => Some(end),
+        self.link.look(|link| match link {
+            Link::Over(end) => Some(*end),
             _ => None,
-        }
+        })
     }
 
     /// Says to everybody that the session is over, with all that belonged to it.
@@ -126,29 +126,22 @@ impl Shared {
 
     /// Why the session is over; pends while it is not.
     pub(super) async fn over(&self) -> End {
-        let mut link = self.link.subscribe();
-        loop {
-            if let Link::Over(end) = *link.borrow_and_update() {
-                return end;
-            }
-            if link.changed().await.is_err() {
-                return End::Closed;
-            }
-        }
+        self.link
+            .wait(|link| match link {
+                Link::Over(end) => Some(*end),
+                _ => None,
+            })
+            .await
     }
 
     /// Where to put requests, as soon as the session is connected.
     pub(super) async fn outbox(&self) -> Result<mpsc::Sender<Command>, End> {
-        let mut link = self.link.subscribe();
-        loop {
-            match &*link.borrow_and_update() {
-                Link::Up(outbox) => return Ok(outbox.clone()),
-                Link::Over(end) => return Err(*end),
-                Link::Down => {}
-            }
-            if link.changed().await.is_err() {
-                return Err(End::Closed);
-            }
-        }
+        self.link
+            .wait(|link| match link {
+                Link::Up(outbox) => Some(Ok(outbox.clone())),
+                Link::Over(end) => Some(Err(*end)),
+                Link::Down => None,
+            })
+            .await
     }
 }

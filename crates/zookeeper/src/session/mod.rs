@@ -24,6 +24,7 @@ mod link;
 mod operations;
 mod outcome;
 mod supervisor;
+mod waited;
 mod watched;
 mod watches;
 
@@ -36,6 +37,7 @@ pub use outcome::{
 
 use link::{End, Link};
 use supervisor::Supervisor;
+use waited::Waited;
 use watches::Watches;
 
 /// One ZooKeeper session.
@@ -76,7 +78,7 @@ struct Shared {
     lease: Lease,
     /// In nanoseconds.
     timeout: AtomicU64,
-    link: watch::Sender<Link>,
+    link: Waited<Link>,
     states: watch::Sender<State>,
     watches: Watches,
 }
@@ -249,7 +251,7 @@ impl Shared {
             chroot,
             lease,
             timeout: AtomicU64::new(0),
-            link: watch::Sender::new(Link::Down),
+            link: Waited::new(Link::Down),
             states: watch::Sender::new(State::Disconnected),
         };
         shared.set_timeout(timeout);
