@@ -3,14 +3,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use divvy_zookeeper::wire::{
-    ConnectResponse, ErrorCode, EventKind, Request, Response, Secret, ServerFrame, Stat,
-    WatcherEvent, XID_AUTH, XID_SET_WATCHES,
+    ClientFrame, ConnectResponse, ErrorCode, EventKind, Request, Response, Secret, ServerFrame,
+    Stat, WatcherEvent, XID_AUTH, XID_PING, XID_SET_WATCHES,
 };
-use divvy_zookeeper::{Auth, Change, ChangeKind, Config, Error, State};
+use divvy_zookeeper::{Auth, Change, ChangeKind, Config, Error, Session, State};
 use tokio::time::{Instant, timeout};
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::fake::{ID, PASSWORD, Peer, T, client, granted};
+use crate::fake::{ID, PASSWORD, Peer, Servers, T, client, granted};
 use crate::{config, opened, pass, state};
 
 fn digest() -> Vec<Auth> {
@@ -131,6 +131,85 @@ async fn only_a_server_s_word_ends_a_session() {
     assert_eq!(changes.recv().await, None);
     let error = session.get("/").await.unwrap_err();
     assert!(matches!(error, Error::SessionExpired { session: ID }));
+}
+
+/// Lets servers refuse a session that has seen more than they have, until the client shows itself without that.
+async fn blank(servers: &mut Servers) -> Peer {
+    loop {
+        let mut peer = servers.accept().await;
+        let request = peer.handshake().await;
+        assert_eq!(request.session_id, ID);
+        if request.last_zxid == 0 {
+            peer.send(ServerFrame::Connect(granted()));
+            return peer;
+        }
+    }
+}
+
+/// Answers the question how far the server is.
+async fn is_at(peer: &mut Peer, zxid: i64) {
+    let ping = peer.next().await.expect("it is not asked");
+    let xid = XID_PING;
+    let request = Request::Ping;
+    assert_eq!(ping, ClientFrame::Request { xid, request });
+    let result = Ok(Response::Empty);
+    peer.send(ServerFrame::Reply { xid, zxid, result });
+}
+
+async fn that_has_seen_something() -> (Session, Servers) {
+    let (session, servers, mut peer) = opened(config()).await;
+    peer.zxid = 1000;
+    let reading = tokio::spawn({
+        let session = session.clone();
+        async move { session.get("/a").await }
+    });
+    let (xid, _) = peer.request().await;
+    peer.answer(xid, Err(ErrorCode::NoNode));
+    assert_eq!(reading.await.unwrap().unwrap(), None);
+    (session, servers)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_has_seen_what_is_no_more_is_given_up() {
+    let (session, mut servers) = that_has_seen_something().await;
+    let began = Instant::now();
+    let mut peer = blank(&mut servers).await;
+    assert!(began.elapsed() >= 2 * T, "{:?}", began.elapsed());
+    is_at(&mut peer, 999).await;
+    let closed = peer.next().await;
+    let closes = |frame: &ClientFrame| {
+        let is_close = |request: &Request| *request == Request::CloseSession;
+        matches!(frame, ClientFrame::Request { request, .. } if is_close(request))
+    };
+    assert!(closed.as_ref().is_some_and(closes), "{closed:?}");
+    drop(peer);
+    timeout(T, session.expired()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_the_servers_lost_is_over() {
+    let (session, mut servers) = that_has_seen_something().await;
+    let began = Instant::now();
+    while !session.is_over() {
+        assert!(began.elapsed() < 5 * T, "it goes on for ever");
+        let mut peer = servers.accept().await;
+        if peer.handshake().await.last_zxid == 0 {
+            peer.send(ServerFrame::Connect(ConnectResponse::default()));
+            timeout(T, session.expired()).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn servers_that_were_away_for_long_and_have_everything_keep_the_session() {
+    let (session, mut servers) = that_has_seen_something().await;
+    let mut peer = blank(&mut servers).await;
+    is_at(&mut peer, 1001).await;
+    state(&session, State::Connected).await;
+    assert!(matches!(
+        peer.next().await,
+        Some(ClientFrame::Request { .. })
+    ));
 }
 
 #[tokio::test(start_paused = true)]
