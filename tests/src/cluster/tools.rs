@@ -106,6 +106,21 @@ impl Cluster {
             .map(drop)
     }
 
+    /// Lets each partition be led by its first replica again, which must be in sync, and waits until it is.
+    ///
+    /// # Errors
+    ///
+    /// When Kafka refuses it, or another one still leads after a minute.
+    pub fn elect_preferred_leaders(&self) -> Result<()> {
+        let zookeeper = self.zookeeper_connect();
+        let tool = "kafka.admin.PreferredReplicaLeaderElectionCommand";
+        self.run_java_tool(tool, ["--zookeeper", &zookeeper], b"")?;
+        self.wait_until_settled("the preferred leaders", |metadata| {
+            let mut partitions = metadata.topics.values().flat_map(BTreeMap::values);
+            partitions.all(|partition| partition.leader == partition.replicas.first().copied())
+        })
+    }
+
     /// Produces one message for each of `values`, in their order, through Kafka's own Java producer, and returns
     /// when all of them are acknowledged by every replica in sync.
     ///
