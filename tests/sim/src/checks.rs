@@ -20,6 +20,8 @@ struct Track {
     claims: BTreeMap<i64, usize>,
     /// The token of the owner node that is there.
     owner: Option<i64>,
+    /// Claims whose owner node somebody else has deleted: until their members notice, they cannot know that they are over.
+    disturbed: BTreeSet<i64>,
     /// The largest token under which something was delivered, and the last offset under it.
     delivered: Option<(i64, i64)>,
     /// Everything below was finished by somebody, or is gone from the log.
@@ -43,6 +45,12 @@ pub(crate) struct Checks {
     pub(crate) deliveries: u64,
     patience: Millis,
     last_word: Millis,
+    /// How long a group may take to settle once nothing happens to it any more.
+    settles_within: Millis,
+    /// When it must have settled after what happened last; none once that was looked at.
+    settled_by: Option<Millis>,
+    /// When the members' reports were heard last.
+    pub(crate) heard: Millis,
 }
 
 impl Checks {
@@ -55,6 +63,9 @@ impl Checks {
             deliveries: 0,
             patience: 2 * (options.session_timeout + options.tick) + 10_000,
             last_word: 0,
+            settles_within: options.settles_within(),
+            settled_by: None,
+            heard: 0,
         }
     }
 
@@ -64,6 +75,22 @@ impl Checks {
             ..Track::default()
         };
         self.tracks.insert(tp, track);
+    }
+
+    /// The partitions that are owned, each with its owner.
+    pub(crate) fn owned(&self) -> Vec<(TopicPartition, usize)> {
+        let owned = self.tracks.iter().filter_map(|(tp, track)| {
+            let owner = track.claims.get(&track.owner?)?;
+            Some((tp.clone(), *owner))
+        });
+        owned.filter(|(_, owner)| *owner != usize::MAX).collect()
+    }
+
+    /// Somebody who does not own a partition deletes its owner node.
+    pub(crate) fn disturbed(&mut self, tp: &TopicPartition) {
+        if let Some(track) = self.tracks.get_mut(tp) {
+            track.disturbed.extend(track.owner);
+        }
     }
 
     pub(crate) fn session(&mut self, session: i64, member: usize) {
@@ -79,12 +106,16 @@ impl Checks {
         }
     }
 
-    pub(crate) fn started(&mut self, now: Millis, _member: usize) {
+    /// A member was started, or has ended.
+    pub(crate) fn came_or_went(&mut self, now: Millis) {
         self.last_word = now;
+        self.quiet_from(now);
     }
 
-    pub(crate) fn stopped(&mut self, now: Millis, _member: usize) {
-        self.last_word = now;
+    /// From then on nothing happens to the group, unless something does.
+    pub(crate) fn quiet_from(&mut self, at: Millis) {
+        let by = at + self.settles_within;
+        self.settled_by = self.settled_by.max(Some(by));
     }
 
     pub(crate) fn violation(&mut self, text: String) {
@@ -192,7 +223,7 @@ impl State {
     }
 
     /// Something was written in ZooKeeper.
-    pub(crate) fn written(&mut self, now: Millis, written: &Written) {
+    pub(crate) fn written(&mut self, written: &Written) {
         let Some(rest) = written.path.strip_prefix("/consumers/") else {
             return;
         };
@@ -214,7 +245,7 @@ impl State {
             (Some("offsets"), Some(topic), Some(partition)) => {
                 if let Ok(partition) = partition.parse() {
                     let tp = TopicPartition::new(topic, partition);
-                    self.offset_written(now, &tp, written);
+                    self.offset_written(&tp, written);
                 }
             }
             _ => {}
@@ -241,7 +272,9 @@ impl State {
         }
     }
 
-    fn offset_written(&mut self, _now: Millis, tp: &TopicPartition, written: &Written) {
+    fn offset_written(&mut self, tp: &TopicPartition, written: &Written) {
+        // A reset may excuse what is stored after it.
+        self.hear_events();
         let member = self.checks.sessions.get(&written.session).copied();
         let text = written.data.as_deref().map(String::from_utf8_lossy);
         let offset = text.as_deref().and_then(|text| text.parse::<i64>().ok());
@@ -270,8 +303,20 @@ impl State {
         }
     }
 
-    /// Nothing may stand still in silence.
+    /// Once nothing has happened for long enough, the group must be settled.
     pub(crate) fn look_on(&mut self, now: Millis) {
+        if self.checks.settled_by.is_some_and(|by| by <= now) {
+            self.checks.settled_by = None;
+            if let Some(why) = self.unsettled() {
+                let within = self.checks.settles_within;
+                self.violation(format!("{why}, {within} ms after the last that happened"));
+            }
+        }
+        self.look_for_silence(now);
+    }
+
+    /// Nothing may stand still in silence.
+    fn look_for_silence(&mut self, now: Millis) {
         let checks = &mut self.checks;
         if now < checks.last_word + checks.patience {
             return;
@@ -301,6 +346,7 @@ impl Track {
         }
         let before = self.delivered;
         match before {
+            Some((newest, _)) if token < newest && self.disturbed.contains(&token) => return None,
             Some((newest, _)) if token < newest => {
                 return Some(format!("comes after a delivery under {newest:#x}"));
             }

@@ -55,6 +55,12 @@ pub enum What {
     Join,
     /// The process is stopped for a time, as by SIGSTOP or a pause of its machine. Its clock goes on.
     Freeze { member: usize, span: Millis },
+    /// The machine stands still for a time, and its link fails with it, and for longer.
+    Stall {
+        member: usize,
+        span: Millis,
+        cut: Millis,
+    },
     /// The link to the servers fails for a time. What was on it arrives late, or, if it is lossy, never.
     Cut {
         member: usize,
@@ -84,6 +90,8 @@ pub enum What {
     },
     /// The wall clock of the servers steps forward.
     ServerClock { by: Millis },
+    /// Somebody else deletes an owner node, as Kafka's own consumer may: that of a member which is in trouble, if there is one.
+    Steal { partition: usize },
     /// A topic gets more partitions.
     Grow { topic: usize, by: i32 },
     /// The application takes this long for each message.
@@ -100,11 +108,12 @@ pub enum What {
 
 impl What {
     /// The names of all kinds.
-    pub const KINDS: [&str; 17] = [
+    pub const KINDS: [&str; 19] = [
         "crash",
         "leave",
         "join",
         "freeze",
+        "stall",
         "cut",
         "cut-up",
         "cut-down",
@@ -115,6 +124,7 @@ impl What {
         "cut-server",
         "lag-server",
         "server-clock",
+        "steal",
         "grow",
         "slow-work",
         "look-up-errors",
@@ -127,6 +137,7 @@ impl What {
             Self::Leave { .. } => "leave",
             Self::Join => "join",
             Self::Freeze { .. } => "freeze",
+            Self::Stall { .. } => "stall",
             Self::Cut {
                 ways: Ways::Both, ..
             } => "cut",
@@ -141,10 +152,30 @@ impl What {
             Self::CutServer { .. } => "cut-server",
             Self::LagServer { .. } => "lag-server",
             Self::ServerClock { .. } => "server-clock",
+            Self::Steal { .. } => "steal",
             Self::Grow { .. } => "grow",
             Self::SlowWork { .. } => "slow-work",
             Self::LookUpErrors { .. } => "look-up-errors",
             Self::Truncate { .. } => "truncate",
+        }
+    }
+
+    /// For how long it lasts.
+    pub fn lasts(&self) -> Millis {
+        match *self {
+            Self::Crash { down: span, .. }
+            | Self::Leave { away: span, .. }
+            | Self::Freeze { span, .. }
+            | Self::Cut { span, .. }
+            | Self::StopServer { down: span, .. }
+            | Self::CutServer { span, .. }
+            | Self::LagServer { span, .. }
+            | Self::LookUpErrors { span } => span,
+            Self::Stall { span, cut, .. } => span.max(cut),
+            // What was sent until its end arrives later.
+            Self::Delay { by, span, .. } => by + span,
+            Self::SlowWork { each, span, .. } => each + span,
+            _ => 0,
         }
     }
 
@@ -154,6 +185,7 @@ impl What {
             Self::Crash { member, .. }
             | Self::Leave { member, .. }
             | Self::Freeze { member, .. }
+            | Self::Stall { member, .. }
             | Self::Cut { member, .. }
             | Self::Delay { member, .. }
             | Self::Disconnect { member }

@@ -83,7 +83,7 @@ impl State {
         for wire in self.network.of_member(slot) {
             self.leave(wire);
         }
-        self.checks.stopped(now, slot);
+        self.checks.came_or_went(now);
     }
 
     /// A member's application has ended by itself.
@@ -147,9 +147,11 @@ pub(crate) fn start(world: &World, slot: usize) {
         auto_commit_interval: Some(Duration::from_millis(options.commit_interval)),
         ..ConsumerConfig::default()
     };
-    let servers: Vec<String> = (0..options.servers)
-        .map(|server| format!("zk{server}:2181"))
-        .collect();
+    let known = match options.one_server_each {
+        true => slot % options.servers..slot % options.servers + 1,
+        false => 0..options.servers,
+    };
+    let servers: Vec<String> = known.map(|server| format!("zk{server}:2181")).collect();
     let config = divvy_zookeeper::Config {
         session_timeout: Duration::from_millis(options.session_timeout),
         ..divvy_zookeeper::Config::new(servers.join(","))
@@ -199,7 +201,7 @@ pub(crate) fn start(world: &World, slot: usize) {
     };
     let mut state = world.lock();
     state.note(|| format!("member {slot} starts as {consumer_id}"));
-    state.checks.started(now, slot);
+    state.checks.came_or_went(now);
     state.slots[slot].running = Some(running);
     drop(state);
     let application = Application {

@@ -154,6 +154,15 @@ impl Network {
         connection.is_some_and(|connection| connection.broken)
     }
 
+    /// Has everything arrive now that is on a connection.
+    pub(crate) fn hurry(&mut self, wire: Wire, now: Millis) {
+        if let Some(connection) = self.connections.get_mut(&wire) {
+            let up = connection.up.iter_mut().map(|(due, _)| due);
+            let down = connection.down.iter_mut().map(|(due, _)| due);
+            up.chain(down).for_each(|due| *due = now.min(*due));
+        }
+    }
+
     pub(crate) fn of_member(&self, member: usize) -> Vec<Wire> {
         let connections = self.connections.iter();
         let own = connections.filter(|(_, connection)| connection.member == member);

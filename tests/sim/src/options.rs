@@ -19,6 +19,10 @@ pub struct Options {
     pub servers: usize,
     /// ZooKeeper's tick.
     pub tick: Millis,
+    /// How many ticks a server serves its clients while it is cut off from the others.
+    pub sync_limit: u64,
+    /// Whether each member knows of one server only.
+    pub one_server_each: bool,
     /// The session timeout.
     pub session_timeout: Millis,
     /// Whether partitions are dealt round-robin.
@@ -56,6 +60,8 @@ impl Options {
             topics,
             servers: if rng.random_ratio(1, 3) { 3 } else { 1 },
             tick,
+            sync_limit: [5, 10, 20][rng.random_range(0..3)],
+            one_server_each: rng.random_ratio(1, 3),
             session_timeout: rng.random_range(shortest..=longest),
             round_robin: rng.random_bool(0.3),
             commit_interval: rng.random_range(1_000..8_000),
@@ -68,6 +74,11 @@ impl Options {
         faults.sort_by_key(|fault| fault.at);
         options.faults = faults;
         options
+    }
+
+    /// How long the group may take to settle once nothing happens to it any more: a session timeout, a tick, and a second.
+    pub fn settles_within(&self) -> Millis {
+        self.session_timeout + self.tick + 1_000
     }
 
     fn random_fault(&self, rng: &mut SmallRng) -> Fault {
@@ -109,8 +120,13 @@ impl Options {
                 away: rng.random_range(50..self.session_timeout),
             },
             20..24 => What::Join,
-            24..38 => What::Freeze { member, span },
-            38..54 => What::Cut {
+            24..36 => What::Freeze { member, span },
+            36..41 => What::Stall {
+                member,
+                span: rng.random_range(50..self.session_timeout),
+                cut: self.span(rng),
+            },
+            41..54 => What::Cut {
                 member,
                 ways: [Ways::Both, Ways::Up, Ways::Down][rng.random_range(0..3)],
                 span,
@@ -124,8 +140,8 @@ impl Options {
             59..66 => What::Disconnect { member },
             66..71 => What::Expire { member },
             71..77 => What::StopServer { server, down: span },
-            77..80 if self.servers > 1 => What::CutServer { server, span },
-            80..83 if self.servers > 1 => What::LagServer {
+            77..81 if self.servers > 1 => What::CutServer { server, span },
+            81..83 if self.servers > 1 => What::LagServer {
                 server,
                 by: rng.random_range(10..self.session_timeout / 40),
                 span,
@@ -147,7 +163,9 @@ impl Options {
                 topic,
                 partition: rng.random_range(0..self.topics[topic].max(1)),
             },
-            _ => What::Disconnect { member },
+            _ => What::Steal {
+                partition: rng.random_range(0..64),
+            },
         }
     }
 }

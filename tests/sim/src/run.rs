@@ -58,7 +58,7 @@ async fn live(options: Options, verbose: bool) -> Outcome {
     world.run_until(options.window).await;
     world.act(crate::world::State::heal);
     // Members that were on their way out or down come back now.
-    let converged = options.session_timeout + options.tick + 1_000;
+    let converged = options.settles_within();
     world.run_until(options.window + converged).await;
     world.act(|state| {
         state.appending = false;

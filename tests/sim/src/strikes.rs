@@ -7,11 +7,12 @@ use divvy_protocol::TopicPartition;
 use divvy_zookeeper::documents::TopicAssignment;
 use divvy_zookeeper::paths;
 use divvy_zookeeper::wire::{
-    ANY_VERSION, Acl, ClientFrame, ConnectRequest, Create, CreateMode, Request, SetData, permission,
+    ANY_VERSION, Acl, ClientFrame, ConnectRequest, Create, CreateMode, Delete, Request, SetData,
+    permission,
 };
 
 use crate::fault::{Fault, Stage, Ways, What};
-use crate::member::topic_name;
+use crate::member::{GROUP, topic_name};
 use crate::world::{Item, State};
 
 /// How long a fault waits for its moment.
@@ -156,6 +157,7 @@ impl State {
         };
         let stages = self.stages(member);
         self.checks.strikes.count(what.kind(), &stages);
+        self.checks.quiet_from(now + what.lasts());
         self.note(|| match member {
             Some(member) => format!("FAULT to member {member}: {what:?}, inside {stages:?}"),
             None => format!("FAULT {what:?}, inside {stages:?}"),
@@ -180,6 +182,10 @@ impl State {
                 }
             }
             What::Freeze { span, .. } => self.freeze(now, slot, span),
+            What::Stall { span, cut, .. } => {
+                self.freeze(now, slot, span);
+                self.cut(now, slot, Ways::Both, span.max(cut), true);
+            }
             What::Cut {
                 ways, span, lossy, ..
             } => self.cut(now, slot, ways, span, lossy),
@@ -232,6 +238,7 @@ impl State {
                 let by = i64::try_from(by).unwrap_or(0);
                 self.ensemble.step_clock(now, by);
             }
+            What::Steal { partition } => self.steal(now, partition),
             What::Grow { topic, by } => self.grow(now, topic, by),
             What::LookUpErrors { span } => self.brokers.mute_until = now + span,
             What::Truncate { topic, partition } => {
@@ -263,6 +270,31 @@ impl State {
             running.process.thaw();
             self.note(|| format!("member {slot} goes on"));
         }
+    }
+
+    /// Deletes an owner node that is somebody else's.
+    fn steal(&mut self, now: Millis, partition: usize) {
+        let in_trouble = |slot: usize| {
+            let place = &self.slots[slot];
+            let link = &place.link;
+            let cut_until = link.up.cut_until.max(link.down.cut_until);
+            place.frozen_until.max(cut_until).max(link.slow_until) > now
+        };
+        let owned = self.checks.owned();
+        let troubled: Vec<_> = owned.iter().filter(|(_, slot)| in_trouble(*slot)).collect();
+        let chosen = if troubled.is_empty() {
+            owned.get(partition % owned.len().max(1))
+        } else {
+            troubled.get(partition % troubled.len()).copied()
+        };
+        let Some((tp, _)) = chosen.cloned() else {
+            return;
+        };
+        self.checks.disturbed(&tp);
+        let path = paths::owner(GROUP, &tp.topic, tp.partition);
+        let version = ANY_VERSION;
+        self.administer(now, vec![Request::Delete(Delete { path, version })]);
+        self.carry_out();
     }
 
     fn cut(&mut self, now: Millis, slot: usize, ways: Ways, span: Millis, lossy: bool) {
@@ -299,6 +331,7 @@ impl State {
             self.thaw(now, slot);
             self.starting.push(slot);
             for wire in self.network.of_member(slot) {
+                self.network.hurry(wire, now);
                 self.plan(now, Item::Up(wire));
                 self.plan(now, Item::Down(wire));
                 if self.network.is_broken(wire) {

@@ -17,6 +17,10 @@ impl Timeline {
         }
     }
 
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.wanted
+    }
+
     pub(crate) fn note(&mut self, now: Millis, line: impl FnOnce() -> String) {
         if self.wanted {
             let (seconds, millis) = (now / 1000, now % 1000);

@@ -22,6 +22,9 @@ use crate::options::Options;
 use crate::strikes::Armed;
 use crate::timeline::Timeline;
 
+/// How often the members' reports are heard, unless somebody reads along.
+const HEAR_EVERY: Millis = 200;
+
 /// The world, shared by everything that takes part in a run.
 #[derive(Clone)]
 pub(crate) struct World(Arc<Inner>);
@@ -68,6 +71,8 @@ pub(crate) enum Item {
 
 pub(crate) struct State {
     pub(crate) origin: Instant,
+    /// The time, in milliseconds since the origin, when somebody last came here.
+    time: Millis,
     pub(crate) options: Options,
     pub(crate) rng: SmallRng,
     pub(crate) agenda: BTreeMap<(Millis, u64), Item>,
@@ -94,12 +99,14 @@ impl World {
         let ensemble = Ensemble::new(Config {
             servers: options.servers,
             tick: options.tick,
+            sync_limit: options.sync_limit,
             secret: options.seed,
             journal: true,
             ..Config::default()
         });
         let state = State {
             origin: Instant::now(),
+            time: 0,
             rng: SmallRng::seed_from_u64(options.seed ^ 0x5eed),
             agenda: BTreeMap::new(),
             last_item: 0,
@@ -124,7 +131,9 @@ impl World {
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
-        lock(&self.0.state)
+        let mut state = lock(&self.0.state);
+        state.time = u64::try_from(state.origin.elapsed().as_millis()).unwrap_or(u64::MAX);
+        state
     }
 
     /// Does something in the world, on behalf of a member.
@@ -184,7 +193,7 @@ impl World {
 
 impl State {
     pub(crate) fn now(&self) -> Millis {
-        u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX)
+        self.time
     }
 
     pub(crate) fn plan(&mut self, at: Millis, item: Item) {
@@ -206,7 +215,10 @@ impl State {
     /// Does everything that is due.
     pub(crate) fn step(&mut self) {
         let now = self.now();
-        self.hear_events();
+        if self.timeline.is_wanted() || self.checks.heard + HEAR_EVERY <= now {
+            self.hear_events();
+            self.checks.heard = now;
+        }
         loop {
             if self.ensemble.poll_timeout().is_some_and(|at| at <= now) {
                 self.ensemble.handle_timeout(now);
@@ -346,11 +358,10 @@ impl State {
 
     /// Takes what the servers do to their connections, and what they have written.
     pub(crate) fn carry_out(&mut self) {
-        let now = self.now();
         let outputs: Vec<_> = std::iter::from_fn(|| self.ensemble.poll_output()).collect();
         self.route(outputs);
         for written in self.ensemble.take_written() {
-            self.written(now, &written);
+            self.written(&written);
         }
     }
 
