@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use tracing::Instrument;
 
 use crate::assignor::{Assignor, Range};
-use crate::dialect::{Dialect, ForeignMembers};
+use crate::dialect::{CLIENT, Dialect, ForeignMembers};
 use crate::driver::{
     Driver, Member, Registered, Subscribed, blocking_pykafka_member, java_member_alone,
 };
@@ -72,6 +72,11 @@ pub struct BalancedConsumerConfig {
     /// The rule that shares partitions out; the same in every member. Kafka: `partition.assignment.strategy`; PyKafka:
     /// `membership_protocol`. Default: [`Range`], as Kafka's.
     pub assignor: Arc<dyn Assignor>,
+    /// Whether to make all members look at the group again when partitions of another member have been without an owner for longer
+    /// than it takes ([`Event::Orphan`](divvy_simple_consumer::Event::Orphan)). Kafka's own consumer and PyKafka's give a partition
+    /// up for lost that was not released within some seconds, and try again when the group changes; the nudge is a node below `ids`
+    /// that subscribes nothing and goes at once. At most one a minute, by one of divvy's members. Default: no.
+    pub nudge: bool,
     /// Is told of partitions that come and go. Default: nobody.
     pub listener: Arc<dyn RebalanceListener>,
     /// How long one call of the listener may take; then the rebalance goes on without it. Default: 10 s.
@@ -147,6 +152,7 @@ impl BalancedConsumerConfig {
             dialect: Dialect::default(),
             foreign_members: ForeignMembers::default(),
             assignor: Arc::new(Range),
+            nudge: false,
             listener: Arc::new(Silent),
             listener_timeout: Duration::from_secs(10),
             close_timeout: Duration::from_secs(5),
@@ -292,10 +298,13 @@ impl Coordination for ZooKeeperGroup {
             group: self.config.group.clone(),
             zookeeper: self.zookeeper.clone(),
             registration,
+            nudge: self.written(&registration_of(Pattern::Static, Vec::new()))?,
             refuse_foreign: self.config.foreign_members == ForeignMembers::Refuse,
             machine: MembershipConfig {
                 // Behind what each partition may take: draining, the listener, and the commit.
                 close_deadline: engine.config().drain_timeout + self.config.close_timeout,
+                patience: self.config.dialect.patience(),
+                nudge: self.config.nudge,
                 ..MembershipConfig::new(consumer_id, Arc::clone(&self.config.assignor))
             },
             offsets: Arc::clone(&self.offsets),
@@ -424,14 +433,22 @@ impl ZooKeeperGroup {
             Topics::WhiteList(list) => (Pattern::WhiteList, vec![(list.clone(), streams)]),
             Topics::BlackList(list) => (Pattern::BlackList, vec![(list.clone(), streams)]),
         };
-        let registration = Registration {
-            pattern,
-            subscription,
-            timestamp: i64::try_from(now_ms()).ok(),
-            readable_by_java: true,
-        };
+        self.written(&registration_of(pattern, subscription))
+    }
+
+    fn written(&self, registration: &Registration) -> Result<String> {
         let document = registration.to_json();
         document.map_err(|error| self.error(format!("the registration cannot be written: {error}")))
+    }
+}
+
+fn registration_of(pattern: Pattern, subscription: Vec<(String, u32)>) -> Registration {
+    Registration {
+        pattern,
+        subscription,
+        timestamp: i64::try_from(now_ms()).ok(),
+        client: Some(CLIENT.to_owned()),
+        readable_by_java: true,
     }
 }
 

@@ -1,12 +1,16 @@
 //! Which nodes a member writes, and what it makes of members that write others.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use divvy_simple_consumer::{Error, OffsetStorage, Result};
 
 use crate::assignor::PyKafkaRange;
 use crate::consumer::BalancedConsumerConfig;
 use crate::topic_filter::Topics;
+
+/// What the registrations of divvy's members say of who wrote them.
+pub(crate) const CLIENT: &str = "divvy";
 
 /// The contract of nodes in ZooKeeper that all members of a group keep to.
 ///
@@ -40,6 +44,17 @@ pub enum OwnerDirectories {
     /// other up again.
     #[default]
     Both,
+}
+
+impl Dialect {
+    /// Twice the time after which a member that is not divvy's gives up a claim: four attempts with 2 s behind each, and PyKafka's five
+    /// with 12 s between them.
+    pub(crate) fn patience(self) -> Duration {
+        match self {
+            Self::Java => Duration::from_secs(16),
+            Self::PyKafka(_) => Duration::from_secs(24),
+        }
+    }
 }
 
 impl OwnerDirectories {

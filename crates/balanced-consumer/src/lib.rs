@@ -66,8 +66,8 @@ pub use decide::{Decision, Wait, decide};
 pub use dialect::{Dialect, ForeignMembers, OwnerDirectories};
 pub use listener::{Assigned, ListenerError, RebalanceListener, Revoked};
 pub use machine::{
-    Action, Event, GroupEvent, Incarnation, Membership, MembershipConfig, Operation, Ownership,
-    PartitionState, SessionEvent, Time, Token,
+    Action, Event, GroupEvent, Incarnation, Membership, MembershipConfig, Operation, Owners,
+    Ownership, PartitionState, SessionEvent, Time, Token,
 };
 pub use topic_filter::{TopicFilter, Topics};
 pub use view::{OwnRegistration, PoisonKind, PoisonMember, View};

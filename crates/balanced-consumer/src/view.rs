@@ -1,3 +1,6 @@
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use crate::assignor::{GroupMembers, TopicPartitions};
 
 /// What one consistent look at ZooKeeper showed of a group.
@@ -16,6 +19,10 @@ pub struct View {
     pub partitions: TopicPartitions,
     /// What has become of this member's own registration.
     pub registration: OwnRegistration,
+    /// Those of the members that are divvy's, as far as they say so.
+    pub ours: BTreeSet<Arc<str>>,
+    /// The `pzxid` of `ids`: the transaction in which the last member came or went.
+    pub ids_zxid: i64,
 }
 
 /// The state of a member's own node below `ids`.

@@ -59,6 +59,10 @@ pub(crate) struct Consume {
     #[arg(long, value_name = "POLICY", default_value = "lease")]
     on_zk_loss: ZkLoss,
 
+    /// Make the others look at the group again when partitions of theirs have been without a reader for long.
+    #[arg(long)]
+    nudge: bool,
+
     /// As how many consumers this member counts.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     streams: u32,
@@ -177,6 +181,7 @@ pub(crate) async fn run(args: Consume) -> Result<()> {
     let mut config =
         BalancedConsumerConfig::with_topics(zookeeper, &args.group, args.topics.topics());
     config.streams = args.streams;
+    config.nudge = args.nudge;
     config.on_zk_loss = match args.on_zk_loss {
         ZkLoss::Lease => OnZkLoss::Lease,
         ZkLoss::Pause => OnZkLoss::Pause,

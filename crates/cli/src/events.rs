@@ -105,7 +105,27 @@ fn fields(event: &Event) -> (&'static str, Value) {
             let mut fields = at(tp);
             fields["owner"] = json!(owner);
             fields["waited_ms"] = json!(waited_ms);
+            ("waiting", fields)
+        }
+        Event::Orphan {
+            tp,
+            member,
+            orphaned_ms,
+        } => {
+            let mut fields = at(tp);
+            // Whose it is; `member` is who reports.
+            fields["assigned_to"] = json!(member);
+            fields["orphaned_ms"] = json!(orphaned_ms);
             ("orphan", fields)
+        }
+        Event::Disagreement {
+            member,
+            partitions,
+            why,
+        } => {
+            let names: Vec<String> = partitions.iter().map(ToString::to_string).collect();
+            let fields = json!({"owner": member, "partitions": names, "why": why});
+            ("disagreement", fields)
         }
         Event::Committed { offsets } => {
             let offsets: Vec<Value> = offsets
@@ -184,6 +204,26 @@ fn sentence(event: &Event) -> Option<String> {
             waited_ms,
         } => {
             format!("waiting for {tp} since {waited_ms} ms: it is still owned by {owner}")
+        }
+        Event::Orphan {
+            tp,
+            member,
+            orphaned_ms,
+        } => {
+            format!(
+                "nobody reads {tp} since {orphaned_ms} ms: it belongs to {member}, which has not claimed it"
+            )
+        }
+        Event::Disagreement {
+            member,
+            partitions,
+            why,
+        } => {
+            let names: Vec<String> = partitions.iter().map(ToString::to_string).collect();
+            format!(
+                "{member} owns {}, which do not belong to it: {why}",
+                names.join(", ")
+            )
         }
         Event::Committed { .. } => return None,
         Event::Reset {

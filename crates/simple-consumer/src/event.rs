@@ -65,6 +65,27 @@ pub enum Event {
         /// Since when, in milliseconds.
         waited_ms: u64,
     },
+    /// A partition that belongs to another member, which lives, has had no owner for longer than that should take: nobody reads it.
+    /// Kafka's own consumer and PyKafka's give a partition up for lost that was not released in time, until the group changes.
+    /// Repeated every minute.
+    Orphan {
+        /// The partition.
+        tp: TopicPartition,
+        /// The member that it belongs to.
+        member: String,
+        /// For how long it has been seen without an owner, in milliseconds.
+        orphaned_ms: u64,
+    },
+    /// A member that lives goes on owning partitions that do not belong to it, so it must share out by another rule. Repeated every
+    /// minute.
+    Disagreement {
+        /// The member.
+        member: String,
+        /// Those partitions.
+        partitions: Vec<TopicPartition>,
+        /// What would explain that, and what to do.
+        why: String,
+    },
     /// Offsets were stored.
     Committed {
         /// The next offset to read of each partition.

@@ -111,7 +111,7 @@ fn a_member_ends_when_its_whole_share_is_read(cluster: &Cluster) -> Result<()> {
     wait_for(PATIENCE, "the free partitions to be read", || {
         member.stdout().len() >= 75
     })?;
-    member.wait_for_event(PATIENCE, "orphan", |event| event["partition"] == 2)?;
+    member.wait_for_event(PATIENCE, "waiting", |event| event["partition"] == 2)?;
     view.delete(&owner)?;
     member.wait_success(PATIENCE)?;
     assert_shared(&messages(member.stdout())?, &[])

@@ -3,4 +3,5 @@
 
 mod dialect;
 mod java;
+mod neighbours;
 mod pykafka;

@@ -86,6 +86,18 @@ impl GroupMembers {
         self.0.iter()
     }
 
+    /// The member that wrote the text of an owner node, with the thread that it names, if it names one.
+    pub(crate) fn owner(&self, text: &str) -> Option<(Arc<str>, Option<ConsumerThreadId>)> {
+        let member = |id: &str| self.0.get_key_value(id).map(|(id, _)| Arc::clone(id));
+        if let Some((id, thread)) = text.rsplit_once('-')
+            && let (Some(id), Ok(thread)) = (member(id), thread.parse())
+        {
+            let thread = ConsumerThreadId::new(Arc::clone(&id), thread);
+            return Some((id, Some(thread)));
+        }
+        Some((member(text)?, None))
+    }
+
     /// How many members there are.
     pub fn len(&self) -> usize {
         self.0.len()

@@ -1,5 +1,6 @@
 //! Who gets which partition: pure functions of the members and the partitions, the same in every member.
 
+mod explain;
 mod java_hash;
 mod members;
 mod pykafka;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 
 use divvy_protocol::TopicPartition;
 
+pub(crate) use explain::explain;
 pub use members::{ConsumerThreadId, GroupMembers, MAX_THREADS, Subscription};
 pub(crate) use pykafka::pykafka_order;
 pub use pykafka::{PyKafkaRange, PyKafkaRoundRobin};

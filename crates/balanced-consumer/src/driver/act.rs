@@ -53,6 +53,11 @@ impl Driver {
                 |registry| async move { registry.view().await.map(SessionEvent::ViewRead) },
                 |error| SessionEvent::ViewFailed { error },
             ),
+            Action::ReadOwners => self.with_registry(
+                |registry| async move { registry.owners().await.map(SessionEvent::OwnersRead) },
+                |_| SessionEvent::OwnersFailed,
+            ),
+            Action::Nudge => self.nudge(),
             Action::Claim { tp, thread } => {
                 let failed = tp.clone();
                 self.with_registry(
@@ -109,6 +114,22 @@ impl Driver {
     ) {
         let answer = events.map(move |events| Answer::new(incarnation, events));
         self.tasks.push(answer.boxed());
+    }
+
+    fn nudge(&mut self) {
+        let Some(registry) = self.registry.clone() else {
+            return;
+        };
+        let document = self.member.nudge.clone();
+        self.spawn(self.machine.incarnation(), async move {
+            match registry.own().nudge(&document).await {
+                Ok(()) => tracing::info!("made the members look at the group again"),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot make the members look at the group again");
+                }
+            }
+            Vec::new()
+        });
     }
 
     fn open_session(&mut self, incarnation: Incarnation) {

@@ -37,6 +37,8 @@ pub(crate) struct Member {
     pub(crate) group: String,
     pub(crate) zookeeper: ZooKeeper,
     pub(crate) registration: Registered,
+    /// What a nudge writes.
+    pub(crate) nudge: String,
     /// Whether to end with an error when a PyKafka member blocks the group.
     pub(crate) refuse_foreign: bool,
     pub(crate) machine: MembershipConfig,
@@ -306,6 +308,7 @@ impl Driver {
             group: self.member.group.clone(),
             consumer_id: Arc::clone(&self.member.machine.consumer_id),
             data: data.as_bytes().to_vec(),
+            owner_nodes: Default::default(),
         };
         match &self.member.registration {
             Registered::Java { document, topics } => {

@@ -43,6 +43,24 @@ impl Driver {
                 owner,
                 waited_ms: u64::try_from(waited.as_millis()).unwrap_or(u64::MAX),
             },
+            GroupEvent::Orphan {
+                tp,
+                member,
+                orphaned,
+            } => Event::Orphan {
+                tp,
+                member,
+                orphaned_ms: u64::try_from(orphaned.as_millis()).unwrap_or(u64::MAX),
+            },
+            GroupEvent::Disagreement {
+                member,
+                partitions,
+                why,
+            } => Event::Disagreement {
+                member,
+                partitions,
+                why,
+            },
             GroupEvent::Blocked { node, data, kind } => {
                 if kind == PoisonKind::PyKafka && self.member.refuse_foreign {
                     self.refuse(&node);

@@ -20,7 +20,7 @@ impl fmt::Display for Token {
 /// What the driver has to do, in the order in which the machine says it.
 ///
 /// The driver starts each action and goes on; the answer is an event of the present session. `Start`, `Suspend`,
-/// `Resume`, `Lost` and `Emit` are done when they are taken and have no answer. A partition has at most one of `Claim`, `Position`, `Stop`, `Commit` and `Release` outstanding.
+/// `Resume`, `Lost`, `Nudge` and `Emit` are done when they are taken and have no answer. A partition has at most one of `Claim`, `Position`, `Stop`, `Commit` and `Release` outstanding.
 /// Nothing that belongs to a session is ever repeated in another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -34,6 +34,10 @@ pub enum Action {
     Register,
     /// Read the group's nodes, with watches. → `ViewRead` or `ViewFailed`
     ReadView,
+    /// Read the owner nodes of the view's topics, without watches. → `OwnersRead` or `OwnersFailed`
+    ReadOwners,
+    /// Create a node below `ids` that subscribes nothing, and delete it, so that every member looks at the group again.
+    Nudge,
     /// Create the owner node, or find that this session created it already, and watch it. → `Claimed`, `ClaimRefused` or `ClaimFailed`
     Claim {
         /// The partition.
@@ -157,6 +161,24 @@ pub enum GroupEvent {
         owner: String,
         /// For how long the claim has been refused.
         waited: Duration,
+    },
+    /// A partition belongs to another living member, which has not claimed it for longer than it takes.
+    Orphan {
+        /// The partition.
+        tp: TopicPartition,
+        /// The member.
+        member: String,
+        /// For how long it has been seen without an owner.
+        orphaned: Duration,
+    },
+    /// A living member goes on owning partitions that are not its own, as this member computes it.
+    Disagreement {
+        /// The member.
+        member: String,
+        /// The partitions.
+        partitions: Vec<TopicPartition>,
+        /// What would explain that.
+        why: String,
     },
     /// Nobody in the group can compute an assignment because of this node. Everything is released until it goes.
     Blocked {

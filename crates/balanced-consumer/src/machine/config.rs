@@ -34,8 +34,17 @@ pub struct MembershipConfig {
     pub report_waiting_after: Duration,
     /// The longest time that one partition's event is held back to be reported together with others. Default 20 ms.
     pub gather: Duration,
-    /// A blocked group is reported again after this time. Default 1 min.
-    pub remind_blocked: Duration,
+    /// What the others own is looked at within one to two times this time after a change of the group, and again for as long as
+    /// something is odd. Default 4 s.
+    pub survey: Duration,
+    /// For how long a partition of another member may be without an owner, or in the hands of one to whom it does not belong,
+    /// before that is reported. Default 16 s: twice what a Java member takes for all its attempts.
+    pub patience: Duration,
+    /// Whether to make the others look at the group again when a partition of theirs has been without an owner for that long.
+    /// Default no.
+    pub nudge: bool,
+    /// What goes on is reported again after this time, and no member nudges more often. Default 1 min.
+    pub remind: Duration,
     /// A partition whose commit still fails after this time is released without it, and its next owner reads from the commit
     /// before. Default 4 s: a Java member waits for about 8 s for an owner node before it gives up.
     pub commit_deadline: Duration,
@@ -58,7 +67,10 @@ impl MembershipConfig {
             recheck_max: Duration::from_secs(10),
             report_waiting_after: Duration::from_secs(1),
             gather: Duration::from_millis(20),
-            remind_blocked: Duration::from_secs(60),
+            survey: Duration::from_secs(4),
+            patience: Duration::from_secs(16),
+            nudge: false,
+            remind: Duration::from_secs(60),
             commit_deadline: Duration::from_secs(4),
             close_deadline: Duration::from_secs(10),
         }

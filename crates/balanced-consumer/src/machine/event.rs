@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::fmt;
 
 use divvy_protocol::TopicPartition;
@@ -76,6 +77,11 @@ pub enum SessionEvent {
         /// The reason.
         error: String,
     },
+
+    /// Answers [`ReadOwners`](super::Action::ReadOwners).
+    OwnersRead(Owners),
+    /// Answers [`ReadOwners`](super::Action::ReadOwners): nobody could be asked.
+    OwnersFailed,
 
     /// Answers [`Claim`](super::Action::Claim): the owner node is this session's, and watched.
     Claimed {
@@ -183,6 +189,15 @@ pub enum SessionEvent {
         /// The reason.
         error: String,
     },
+}
+
+/// Who owns what in a group.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Owners {
+    /// The text of each owner node of the topics of a [`View`].
+    pub owners: BTreeMap<TopicPartition, String>,
+    /// The `pzxid` of `ids` before that was read.
+    pub ids_zxid: i64,
 }
 
 /// What has become of a claim.

@@ -77,8 +77,16 @@ impl Membership {
             &held,
             &*self.config.assignor,
         ) {
-            Ok(decision) => self.apply(decision, view.poison),
+            Ok(decision) => {
+                if decision.wait.is_none() {
+                    self.note_peers(view.clone());
+                } else {
+                    self.forget_peers();
+                }
+                self.apply(decision, view.poison);
+            }
             Err(error) => {
+                self.forget_peers();
                 // The last assignment stands: nobody in the group can compute another one.
                 self.view_backoff.succeed();
                 self.blocked = None;
@@ -134,7 +142,7 @@ impl Membership {
     fn report_blocked(&mut self, poison: Vec<PoisonMember>) {
         if let Some(blocked) = &self.blocked
             && blocked.poison == poison
-            && self.now.since(blocked.reported) < self.config.remind_blocked
+            && self.now.since(blocked.reported) < self.config.remind
         {
             return;
         }

@@ -7,6 +7,7 @@ mod flow;
 mod lease;
 mod look;
 mod partition;
+mod peers;
 mod session;
 mod state;
 #[cfg(test)]
@@ -23,13 +24,14 @@ use rand::{Rng, SeedableRng};
 
 pub use action::{Action, GroupEvent, Operation, Token};
 pub use config::MembershipConfig;
-pub use event::{Event, Incarnation, Ownership, SessionEvent};
+pub use event::{Event, Incarnation, Owners, Ownership, SessionEvent};
 pub use state::PartitionState;
 pub use timer::Time;
 
 use crate::assignor::{Assignment, ConsumerThreadId};
 use look::Blocked;
 use partition::Partition;
+use peers::Peers;
 use session::{Registration, Session};
 use timer::{Backoff, Timer, Timers};
 
@@ -68,6 +70,7 @@ pub struct Membership {
     /// What was resumed and not reported yet.
     resumed: Vec<TopicPartition>,
     idle: bool,
+    peers: Peers,
     known_topics: BTreeSet<Arc<str>>,
     gone_topics: BTreeSet<Arc<str>>,
 
@@ -101,6 +104,7 @@ impl Membership {
             leased: false,
             resumed: Vec::new(),
             idle: false,
+            peers: Peers::default(),
             known_topics: BTreeSet::new(),
             gone_topics: BTreeSet::new(),
             target: Assignment::new(),
@@ -139,6 +143,9 @@ impl Membership {
         }
         if self.timers.take_due(Timer::Audit, self.now) {
             self.audit();
+        }
+        if self.timers.take_due(Timer::Survey, self.now) {
+            self.survey();
         }
         if self.timers.take_due(Timer::Close, self.now) {
             self.close_now();

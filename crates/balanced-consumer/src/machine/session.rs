@@ -44,6 +44,8 @@ impl Membership {
             SessionEvent::Changed => self.changed(),
             SessionEvent::ViewRead(view) => self.view_read(view),
             SessionEvent::ViewFailed { error } => self.view_failed(error),
+            SessionEvent::OwnersRead(owners) => self.owners_read(&owners),
+            SessionEvent::OwnersFailed => self.owners_failed(),
             event => self.handle_partition_event(event),
         }
     }
@@ -119,6 +121,8 @@ impl Membership {
         self.look_again = false;
         self.blocked = None;
         self.idle = false;
+        self.peers.reading = false;
+        self.forget_peers();
     }
 
     fn lose_all(&mut self) {
@@ -179,6 +183,7 @@ impl Membership {
         if !self.closing {
             self.standing_down = true;
             self.target.clear();
+            self.forget_peers();
             self.timers.clear(Timer::Look);
         }
     }

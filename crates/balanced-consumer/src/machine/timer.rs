@@ -50,11 +50,13 @@ pub(super) enum Timer {
     Audit,
     /// Reporting what was resumed.
     Resumed,
+    /// Looking at what the others own.
+    Survey,
 }
 
 /// The pending timers, at most one of each kind.
 #[derive(Debug, Default)]
-pub(super) struct Timers([Option<Time>; 6]);
+pub(super) struct Timers([Option<Time>; 7]);
 
 impl Timers {
     pub(super) fn set(&mut self, timer: Timer, at: Time) {

@@ -15,6 +15,8 @@ pub struct Registration {
     pub subscription: Vec<(String, u32)>,
     /// When the member registered, in milliseconds since the epoch, where it says so.
     pub timestamp: Option<i64>,
+    /// Which library wrote it, where it says so: a field that Java does not write and does not mind.
+    pub client: Option<String>,
     /// Whether Java can read the document. One that it cannot read makes every Java member of the group fail to rebalance.
     pub readable_by_java: bool,
 }
@@ -105,11 +107,16 @@ impl Registration {
             pattern,
             subscription,
             timestamp: document.get("timestamp").and_then(parse_timestamp),
+            client: document
+                .get("client")
+                .and_then(Value::as_str)
+                .map(str::to_owned),
             readable_by_java: readable_by_java(&document),
         })
     }
 
-    /// Writes the registration exactly as Java does. A missing timestamp is left out.
+    /// Writes the registration exactly as Java does, with the name of the client behind that. What is missing is left out; without a
+    /// subscription it takes part with no stream.
     ///
     /// # Errors
     /// [`Malformed`] for a stream count that Java would not read, or a white or black list that has not exactly one expression.
@@ -139,6 +146,10 @@ impl Registration {
             json.push_str(r#","timestamp":""#);
             json.push_str(&timestamp.to_string());
             json.push('"');
+        }
+        if let Some(client) = &self.client {
+            json.push_str(r#","client":"#);
+            push_string(&mut json, client);
         }
         json.push('}');
         Ok(json)

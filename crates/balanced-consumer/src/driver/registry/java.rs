@@ -12,8 +12,9 @@ use divvy_zookeeper::{Create, Delete, Node, Result, paths};
 use super::entry::names_topic;
 use super::{ATTEMPTS, Meaning, Own, Registry, SHOWN_DATA};
 use crate::assignor::{ConsumerThreadId, Subscription, TopicPartitions};
+use crate::dialect::CLIENT;
 use crate::driver::Subscribed;
-use crate::machine::{Ownership, SessionEvent, Token};
+use crate::machine::{Owners, Ownership, SessionEvent, Token};
 use crate::topic_filter::TopicFilter;
 use crate::view::{PoisonKind, PoisonMember, View};
 
@@ -134,9 +135,10 @@ impl Registry for JavaRegistry {
     }
 
     async fn view(&self) -> Result<View> {
-        let ids = self.own.ids_watched().await?;
+        let (ids, ids_zxid) = self.own.ids_watched().await?;
         let mut view = View {
             registration: self.own.registration().await?,
+            ids_zxid,
             partitions: self.partitions().await?,
             ..View::default()
         };
@@ -150,6 +152,9 @@ impl Registry for JavaRegistry {
             Vec::new()
         };
         for (id, registration) in registrations {
+            if registration.client.as_deref() == Some(CLIENT) {
+                view.ours.insert(id.as_str().into());
+            }
             match subscription(&registration, &all_topics) {
                 Ok(subscription) => view.members.insert(id, subscription),
                 Err(why) => view.poison.push(PoisonMember {
@@ -160,6 +165,22 @@ impl Registry for JavaRegistry {
             }
         }
         Ok(view)
+    }
+
+    async fn owners(&self) -> Result<Owners> {
+        let mut owners = Owners {
+            ids_zxid: self.own.ids_zxid().await?,
+            ..Owners::default()
+        };
+        for topic in self.partitions().await?.into_keys() {
+            for (name, text) in self.own.owner_nodes(&topic).await? {
+                if let Ok(partition) = name.parse() {
+                    let tp = TopicPartition::new(Arc::clone(&topic), partition);
+                    owners.owners.insert(tp, text);
+                }
+            }
+        }
+        Ok(owners)
     }
 
     async fn claim(&self, tp: &TopicPartition, thread: &ConsumerThreadId) -> Result<SessionEvent> {

@@ -11,7 +11,7 @@ use divvy_zookeeper::{Create, Node, Result, Stat, paths};
 use super::{ATTEMPTS, Meaning, Own, Registry};
 use crate::assignor::{ConsumerThreadId, Subscription, TopicPartitions, pykafka_order};
 use crate::dialect::OwnerDirectories;
-use crate::machine::{Ownership, SessionEvent, Token};
+use crate::machine::{Owners, Ownership, SessionEvent, Token};
 use crate::view::View;
 
 /// A group in dialect PyKafka, as one member uses it within one session.
@@ -237,13 +237,17 @@ impl Registry for PyKafkaRegistry {
     }
 
     async fn view(&self) -> Result<View> {
-        let ids = self.own.ids_watched().await?;
+        let (ids, ids_zxid) = self.own.ids_watched().await?;
         let participants = self.participants(&ids).await?;
         let subscription = Subscription::from([(self.topic.as_str().into(), 1)]);
         let leaders = self.leaders(ids).await?;
         let partitions =
             leaders.map(|leaders| (self.topic.as_str().into(), pykafka_order(leaders)));
+        let is_ours = |id: &&String| paths::is_own_pykafka_consumer_id(id);
+        let ours = participants.iter().filter(is_ours);
         Ok(View {
+            ours: ours.map(|id| id.as_str().into()).collect(),
+            ids_zxid,
             members: participants
                 .into_iter()
                 .map(|id| (id, subscription.clone()))
@@ -252,6 +256,22 @@ impl Registry for PyKafkaRegistry {
             registration: self.own.registration().await?,
             ..View::default()
         })
+    }
+
+    async fn owners(&self) -> Result<Owners> {
+        let mut owners = Owners {
+            ids_zxid: self.own.ids_zxid().await?,
+            ..Owners::default()
+        };
+        for name in &self.directories {
+            for (name, text) in self.own.owner_nodes(name).await? {
+                if let Some(partition) = partition_of(&name) {
+                    let tp = TopicPartition::new(self.topic.as_str(), partition);
+                    owners.owners.insert(tp, text);
+                }
+            }
+        }
+        Ok(owners)
     }
 
     async fn claim(&self, tp: &TopicPartition, _: &ConsumerThreadId) -> Result<SessionEvent> {

@@ -193,7 +193,10 @@ fn a_fenced_claim_is_lost_and_made_anew() {
 
 #[test]
 fn own_nodes_are_looked_at_now_and_then_without_a_watch() {
-    let mut script = Script::with(MembershipConfig::new("me", Arc::new(Range)));
+    let mut script = Script::with(MembershipConfig {
+        survey: ms(3_600_000),
+        ..MembershipConfig::new("me", Arc::new(Range))
+    });
     script.says(SessionEvent::SessionOpened);
     script.says(SessionEvent::Registered);
     let mut script = script.taking(2);

@@ -6,6 +6,7 @@ mod group;
 mod lease;
 mod looks;
 mod model;
+mod peers;
 mod releases;
 mod sessions;
 mod standing_down;
@@ -125,6 +126,7 @@ impl Script {
     fn new() -> Self {
         Self::with(MembershipConfig {
             audit: ms(3_600_000),
+            survey: ms(3_600_000),
             ..MembershipConfig::new("me", Arc::new(Range))
         })
     }

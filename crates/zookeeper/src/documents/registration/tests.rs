@@ -9,6 +9,7 @@ fn java() -> Registration {
         pattern: Pattern::Static,
         subscription: vec![("mytopic".to_owned(), 2)],
         timestamp: Some(1_433_000_000_000),
+        client: None,
         readable_by_java: true,
     }
 }
@@ -113,6 +114,7 @@ fn escapes_as_kafka_does() {
         pattern: Pattern::WhiteList,
         subscription: vec![("a/\"b\\\n\u{1}\u{7f}ä".to_owned(), 1)],
         timestamp: None,
+        client: None,
         readable_by_java: true,
     };
     let json = white_list.to_json().unwrap();
@@ -170,4 +172,36 @@ fn tells_members_apart() {
         Member::parse(&[0xff, 0xfe], |_| true),
         Member::Garbage { .. }
     ));
+}
+
+#[test]
+fn a_client_names_itself_behind_what_java_writes() {
+    let named = Registration {
+        client: Some("divvy".to_owned()),
+        ..java()
+    };
+    let json = named.to_json().unwrap();
+    let without = java().to_json().unwrap();
+    assert_eq!(
+        json,
+        format!(
+            r#"{},"client":"divvy"}}"#,
+            without.trim_end_matches('}').to_owned()
+        )
+    );
+    assert_eq!(parse(&json), named);
+}
+
+#[test]
+fn a_member_may_subscribe_nothing() {
+    let nothing = Registration {
+        subscription: Vec::new(),
+        ..java()
+    };
+    let json = nothing.to_json().unwrap();
+    assert!(
+        json.starts_with(r#"{"version":1,"subscription":{},"pattern":"static","#),
+        "{json}"
+    );
+    assert_eq!(parse(&json), nothing);
 }

@@ -62,8 +62,19 @@ impl World {
                 SessionEvent::Unregistered
             }
             Action::ReadView => SessionEvent::ViewRead(self.view(n, incarnation)),
+            Action::ReadOwners => SessionEvent::OwnersRead(self.all_owners()),
             action => return self.apply_to_partition(n, incarnation, action),
         })
+    }
+
+    fn all_owners(&self) -> Owners {
+        let owners = self.owners.iter();
+        Owners {
+            owners: owners
+                .map(|(tp, owner)| (tp.clone(), owner.text.clone()))
+                .collect(),
+            ids_zxid: 0,
+        }
     }
 
     fn apply_to_partition(
@@ -209,6 +220,7 @@ fn failure(action: &Action) -> Option<SessionEvent> {
         Action::OpenSession { .. } => SessionEvent::SessionFailed { error },
         Action::Register => SessionEvent::RegisterFailed { error },
         Action::ReadView => SessionEvent::ViewFailed { error },
+        Action::ReadOwners => SessionEvent::OwnersFailed,
         Action::Claim { tp, .. } => SessionEvent::ClaimFailed { tp, error },
         Action::Position { tp, .. } => SessionEvent::PositionFailed { tp, error },
         Action::Commit { tp } => SessionEvent::CommitFailed { tp, error },
