@@ -86,6 +86,9 @@ impl Membership {
             return;
         };
         let current = view.ids_zxid == owners.ids_zxid;
+        // Whoever is no member any more has a session that is about to end; what becomes of its partitions then is of interest.
+        let stranger = |owner: &String| view.members.owner(owner).is_none();
+        let strangers = owners.owners.values().any(stranger);
         if !current {
             // The watch should have told; whatever is the matter with it, the assignment is out of date.
             self.changed();
@@ -94,11 +97,12 @@ impl Membership {
             self.compare_strays(&view, owners, &expected);
         }
         self.peers.view = Some(view);
-        if self.peers.orphans.is_empty() && self.peers.strays.is_empty() && current {
+        let odd = !self.peers.orphans.is_empty() || !self.peers.strays.is_empty();
+        if odd || strangers || !current {
+            self.survey_soon();
+        } else {
             let pause = self.config.resync / 2 + self.jitter(self.config.resync / 2);
             self.timers.set(Timer::Survey, self.now + pause);
-        } else {
-            self.survey_soon();
         }
     }
 
@@ -143,7 +147,6 @@ impl Membership {
         let mut held: BTreeMap<Arc<str>, BTreeMap<TopicPartition, _>> = BTreeMap::new();
         let mut strays = BTreeMap::new();
         for (tp, owner) in &owners.owners {
-            // Whoever is not a member any more has a session that is about to end.
             let Some((member, thread)) = view.members.owner(owner) else {
                 continue;
             };
