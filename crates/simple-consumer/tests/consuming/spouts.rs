@@ -246,6 +246,8 @@ async fn one_key_after_the_other_where_that_is_asked_for() {
     let messages = spout.next_many(9, SECOND).await.unwrap();
     assert_eq!(offsets(&messages), [0, 2, 3, 4]);
     assert_eq!(spout.stats().waiting, 3);
+    let behind = MessageId::new(&tp(0), 1, 0);
+    assert!(!spout.ack(&behind), "nobody has it yet");
     spout.ack(&messages[0].id);
     let (at, id) = next_at(&mut spout).await;
     assert_eq!(at, (0, 1));

@@ -454,6 +454,8 @@ impl World {
             flying += mine;
         }
         assert!(flying <= config.max_in_flight, "seed {seed}");
+        let unfinished: usize = self.places.iter().map(|at| at.taken.len()).sum();
+        assert!(stats.retained_bytes <= unfinished * SIZE, "seed {seed}");
         assert_eq!(stats.stale, self.stale, "seed {seed}");
         assert_eq!(stats.delivered, self.delivered as u64, "seed {seed}");
         if let Some(at) = self.ledger.wake_at(self.now) {
