@@ -102,14 +102,15 @@ impl<'a> Spouts<'a> {
         Ok(())
     }
 
-    /// Kills the member that has lived so long; what it had said counts.
+    /// Kills a member, by its place among those that live, once it has finished something. What it had said counts.
     fn kill(&mut self, nth: usize) -> Result<()> {
         let living: Vec<usize> = (0..self.members.len())
             .filter(|member| self.members[*member].is_running())
             .collect();
         let victim = *living.get(nth).context("there is no such member")?;
-        let before = self.said.finished_by(victim);
-        ensure!(before > 0, "member {victim} has finished nothing");
+        // A young one has no partition before the session of the last dead is over.
+        let what = format!("member {victim} to finish something");
+        self.watch(&what, |said| said.finished_by(victim) > 0)?;
         self.members[victim].kill();
         self.members[victim].wait(PATIENCE)?;
         Ok(())
