@@ -11,6 +11,8 @@ use divvy_simple_consumer::{
 };
 use divvy_zookeeper::documents::{Pattern, Registration};
 use divvy_zookeeper::{Session, ZooKeeper, paths};
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -19,7 +21,7 @@ use tracing::Instrument;
 use crate::assignor::{Assignor, Range};
 use crate::dialect::{CLIENT, Dialect, ForeignMembers};
 use crate::driver::{
-    Driver, Member, Registered, Subscribed, blocking_pykafka_member, java_member_alone,
+    Driver, Following, Member, Registered, Subscribed, blocking_pykafka_member, java_member_alone,
 };
 use crate::fence::{FenceReport, GroupOffsets, KEPT_REPORTS};
 use crate::listener::{RebalanceListener, Silent};
@@ -210,7 +212,7 @@ impl BalancedConsumer {
         config.validate()?;
         let zookeeper =
             ZooKeeper::new(config.zookeeper.clone()).map_err(divvy_client::Error::from)?;
-        let hostname = gethostname::gethostname().to_string_lossy().into_owned();
+        let hostname = hostname();
         let consumer_id = match config.dialect {
             Dialect::Java => paths::consumer_id(&config.group, &hostname, now_ms(), rand::random()),
             Dialect::PyKafka(_) => paths::pykafka_consumer_id(&hostname, rand::random()),
@@ -299,6 +301,7 @@ impl Coordination for ZooKeeperGroup {
             zookeeper: self.zookeeper.clone(),
             registration,
             nudge: self.written(&registration_of(Pattern::Static, Vec::new()))?,
+            following: self.following(),
             refuse_foreign: self.config.foreign_members == ForeignMembers::Refuse,
             machine: MembershipConfig {
                 // Behind what each partition may take: draining, the listener, and the commit.
@@ -403,6 +406,18 @@ impl ZooKeeperGroup {
         Ok(Registered::Java { document, topics })
     }
 
+    /// As what this member takes part in PyKafka's division, if it is to.
+    fn following(&self) -> Option<Following> {
+        let follows = self.config.foreign_members == ForeignMembers::FollowPyKafka;
+        let Topics::Named(names) = &self.config.topics else {
+            return None;
+        };
+        let topic = names.first().filter(|_| follows)?.clone();
+        let mut chance = StdRng::seed_from_u64(self.seed);
+        let consumer_id = paths::pykafka_consumer_id(&hostname(), chance.random()).into();
+        Some(Following { topic, consumer_id })
+    }
+
     /// Why this member cannot join a group as it is now, if that is so.
     async fn unfit(&self, session: &Session, registration: &Registered) -> Result<Option<String>> {
         let group = &self.config.group;
@@ -450,6 +465,10 @@ fn registration_of(pattern: Pattern, subscription: Vec<(String, u32)>) -> Regist
         client: Some(CLIENT.to_owned()),
         readable_by_java: true,
     }
+}
+
+fn hostname() -> String {
+    gethostname::gethostname().to_string_lossy().into_owned()
 }
 
 fn now_ms() -> u64 {

@@ -83,6 +83,13 @@ pub enum ForeignMembers {
     StandDown,
     /// Gives up what it has and ends with an error that names the node, at the start as well as later.
     Refuse,
+    /// Gives up what it has, and takes part in PyKafka's division as a second member in [dialect PyKafka](Dialect::PyKafka), until
+    /// none of PyKafka's own members is left. Everything that is said there of handing over to and from PyKafka holds.
+    ///
+    /// Kafka's own consumers own nothing for as long. The member must consume one topic, by its name, with one stream, and keep its
+    /// offsets in Kafka too ([`OffsetStorage::Kafka`] or [`OffsetStorage::Dual`]), where PyKafka finds them. Where its assignor is
+    /// [`RoundRobin`](crate::RoundRobin) it takes PyKafka's members to use PyKafka's round-robin, otherwise PyKafka's range.
+    FollowPyKafka,
 }
 
 impl BalancedConsumerConfig {
@@ -102,7 +109,7 @@ impl BalancedConsumerConfig {
 
     pub(crate) fn validate_dialect(&self) -> Result<()> {
         if self.dialect == Dialect::Java {
-            return Ok(());
+            return self.validate_following();
         }
         if !matches!(&self.topics, Topics::Named(names) if names.len() == 1) {
             return Err(Error::config(
@@ -124,6 +131,24 @@ impl BalancedConsumerConfig {
         if self.foreign_members != ForeignMembers::StandDown {
             let why = "has no meaning in dialect pykafka, where PyKafka's members belong";
             return Err(Error::config("foreign_members", why));
+        }
+        Ok(())
+    }
+    fn validate_following(&self) -> Result<()> {
+        if self.foreign_members != ForeignMembers::FollowPyKafka {
+            return Ok(());
+        }
+        if !matches!(&self.topics, Topics::Named(names) if names.len() == 1) {
+            let why = "must be one by name, to take part in PyKafka's division";
+            return Err(Error::config("topics", why));
+        }
+        if self.streams != 1 {
+            let why = "must be 1, to take part in PyKafka's division";
+            return Err(Error::config("streams", why));
+        }
+        if self.consumer.offset_storage == OffsetStorage::ZooKeeper {
+            let why = "must be kafka or dual, to take part in PyKafka's division: PyKafka keeps offsets in Kafka";
+            return Err(Error::config("offset_storage", why));
         }
         Ok(())
     }

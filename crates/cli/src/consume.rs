@@ -139,6 +139,8 @@ enum Foreign {
     StandDown,
     /// End with an error.
     Refuse,
+    /// Give everything up and take part in PyKafka's division until its members have left; needs --offsets dual or kafka.
+    Follow,
 }
 
 /// What to do while ZooKeeper does not answer.
@@ -191,6 +193,7 @@ pub(crate) async fn run(args: Consume) -> Result<()> {
     config.foreign_members = match args.foreign_members {
         Foreign::StandDown => ForeignMembers::StandDown,
         Foreign::Refuse => ForeignMembers::Refuse,
+        Foreign::Follow => ForeignMembers::FollowPyKafka,
     };
     config.consumer = args.read.consumer(None, args.from.into());
     if args.dialect == Contract::Pykafka {

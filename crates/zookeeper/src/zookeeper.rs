@@ -113,6 +113,24 @@ impl ZooKeeper {
         })
     }
 
+    /// Another handle of the same ensemble on the same thread, with sessions of its own.
+    pub fn apart(&self) -> Self {
+        let inner = &self.inner;
+        let mut chance = inner.chance.lock().unwrap_or_else(PoisonError::into_inner);
+        Self {
+            inner: Arc::new(Inner {
+                config: inner.config.clone(),
+                connect: inner.connect.clone(),
+                dial: inner.dial.clone(),
+                clock: inner.clock.clone(),
+                thread: inner.thread.clone(),
+                current: Mutex::default(),
+                chance: Mutex::new(draw(&mut chance)),
+                helper: inner.helper.clone(),
+            }),
+        }
+    }
+
     /// The configuration that this handle was made with.
     pub fn config(&self) -> &Config {
         &self.inner.config

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use divvy_tests::group::PATIENCE;
 use divvy_tests::{Cluster, Group, KafkaVersion, on_both_versions, wait_some};
 use divvy_zookeeper::paths;
@@ -11,6 +11,7 @@ use divvy_zookeeper::paths;
 on_both_versions!(
     members_of_both_makes_share_a_topic,
     offsets_carry_over_from_one_make_to_the_other,
+    members_follow_a_pykafka_member_and_come_back,
 );
 
 const PARTITIONS: i32 = 8;
@@ -77,6 +78,47 @@ fn offsets_carry_over_from_one_make_to_the_other(version: KafkaVersion) -> Resul
     Ok(())
 }
 
+/// Members of a group of Kafka's own dialect take part in the division of a PyKafka member, each under a second name, and go on in
+/// their own when it has left. Nothing is lost on the way.
+fn members_follow_a_pykafka_member_and_come_back(version: KafkaVersion) -> Result<()> {
+    let cluster = Cluster::shared(version)?;
+    let mut group = Group::new(cluster, &[PARTITIONS])?
+        .session_timeout(SESSION)
+        .arguments(&["--foreign-members", "follow", "--offsets", "dual"]);
+    let ours = [group.join()?, group.join()?];
+    let producers = group.produce(200)?;
+    group.wait_for_lines(200)?;
+    let stranger = group.enter_pykafka()?;
+    settle_participants(&group, 3)?;
+    group.wait_for_lines(200)?;
+
+    leave(&mut group, stranger)?;
+    group.settle_from(&[].into(), PYKAFKA_PATIENCE)?;
+    ensure!(owners(&group)?.is_empty(), "{:?}", owners(&group)?);
+    group.wait_for_lines(200)?;
+    let again = group.enter_pykafka()?;
+    settle_participants(&group, 3)?;
+    group.kill(ours[0])?;
+    settle_participants(&group, 2)?;
+    leave(&mut group, again)?;
+    group.settle_from(&[].into(), PYKAFKA_PATIENCE)?;
+    group.nothing_is_lost(producers)?;
+    group.leave(ours[1])
+}
+
+/// Waits until there are so many participants in PyKafka's dialect, and each partition is claimed by whom PyKafka's rule names.
+fn settle_participants(group: &Group<'_>, count: usize) -> Result<()> {
+    let (mut ids, mut claimed) = (BTreeMap::new(), BTreeMap::new());
+    let settled = wait_some(SESSION + PYKAFKA_PATIENCE, "PyKafka's division", || {
+        ids = group.view.ids(&group.name).ok()?;
+        claimed = owners(group).ok()?;
+        let participants = ids.iter().filter(|(_, data)| *data == group.topic());
+        let participants: BTreeSet<String> = participants.map(|(id, _)| id.clone()).collect();
+        (participants.len() == count && claimed == expected(&participants)).then_some(())
+    });
+    settled.with_context(|| format!("registered are {ids:#?}, owners are {claimed:#?}"))
+}
+
 /// Asks a member to end and waits until it has left.
 fn leave(group: &mut Group<'_>, member: usize) -> Result<()> {
     group.members[member].program.term()?;
@@ -91,8 +133,9 @@ fn owners(group: &Group<'_>) -> Result<BTreeMap<i32, BTreeSet<String>>> {
     for directory in [group.topic().to_owned(), format!("b'{}'", group.topic())] {
         let parent = paths::topic_owners(&group.name, &directory);
         for name in group.view.children(&parent)? {
+            // Others are Kafka's own.
             let Some((_, partition)) = name.split_once('-') else {
-                bail!("{parent} has a node {name}");
+                continue;
             };
             let owner = group.view.text(&format!("{parent}/{name}"))?;
             let owner = owner.unwrap_or_default();

@@ -1,6 +1,7 @@
 //! The only loop: takes what happens to the machine, and does what the machine says.
 
 mod act;
+mod follow;
 mod lease;
 mod partitions;
 mod registry;
@@ -18,6 +19,8 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
+use self::follow::Follower;
+pub(crate) use self::follow::Following;
 use self::lease::{Followed, LeaseGate};
 use self::registry::{JavaRegistry, Meaning, Own, PyKafkaRegistry, Registry};
 pub(crate) use self::registry::{blocking_pykafka_member, java_member_alone};
@@ -41,6 +44,8 @@ pub(crate) struct Member {
     pub(crate) nudge: String,
     /// Whether to end with an error when a PyKafka member blocks the group.
     pub(crate) refuse_foreign: bool,
+    /// As what to take part in the division of PyKafka members that block the group, if that is wanted.
+    pub(crate) following: Option<Following>,
     pub(crate) machine: MembershipConfig,
     pub(crate) offsets: Arc<GroupOffsets>,
     /// What the offsets report.
@@ -111,6 +116,8 @@ pub(crate) struct Driver {
     held: BTreeMap<TopicPartition, Assignment>,
     /// The gates of the partitions that the engine holds.
     gates: BTreeMap<TopicPartition, Arc<LeaseGate>>,
+    /// The second member that takes part in PyKafka's division.
+    follower: Option<Follower>,
     /// Whether the group has to be left because of somebody else's member.
     refused: bool,
     /// How often the application had asked for messages when it was found not to go on.
@@ -131,6 +138,8 @@ enum Wake {
     Change(Option<Change>),
     Report(FenceReport),
     Lease,
+    /// The second member has left.
+    Follower,
     /// The application does not go on.
     Stalled,
     /// It goes on again.
@@ -152,6 +161,7 @@ impl Driver {
             starting: BTreeMap::new(),
             held: BTreeMap::new(),
             gates: BTreeMap::new(),
+            follower: None,
             refused: false,
             stood_down_at: None,
             told: None,
@@ -171,8 +181,11 @@ impl Driver {
                 self.handle(Event::Close);
                 continue;
             }
-            self.settled.send_replace(self.machine.is_settled());
-            if self.machine.is_closed() {
+            self.follow();
+            let followed = self.follower.as_ref().is_none_or(Follower::is_settled);
+            self.settled
+                .send_replace(followed && self.machine.is_settled());
+            if self.machine.is_closed() && self.follower.is_none() {
                 return;
             }
             match self.wake(&mut close, asked_to_close).await {
@@ -183,7 +196,11 @@ impl Driver {
                 Wake::Abandoned => break,
                 Wake::Answer(answer) => self.answered(answer),
                 Wake::Change(change) => self.changed(change),
-                Wake::Report(report) => self.reported(report),
+                Wake::Report(report) => match &self.follower {
+                    Some(follower) => follower.report(report),
+                    None => self.reported(report),
+                },
+                Wake::Follower => self.follower = None,
                 // Looked at in any case.
                 Wake::Lease => {}
                 Wake::Stalled => {
@@ -229,9 +246,19 @@ impl Driver {
                 None => std::future::pending().await,
             }
         };
+        let follows = self.follower.is_some();
+        let follower = self.follower.as_mut();
+        let follower = async {
+            match follower {
+                Some(follower) => follower.ended().await,
+                None => std::future::pending().await,
+            }
+        };
         let (engine, stood_down_at) = (&self.engine, self.stood_down_at);
         let stall = async {
             match stood_down_at {
+                // That is the other member's to act on.
+                None if follows => std::future::pending().await,
                 None => {
                     engine.stalled().await;
                     Wake::Stalled
@@ -255,6 +282,7 @@ impl Driver {
             },
             Some(answer) = self.tasks.next() => Wake::Answer(answer),
             change = change => Wake::Change(change),
+            () = follower => Wake::Follower,
             stall = stall => stall,
             () = due => Wake::Timeout,
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use divvy_protocol::TopicPartition;
 use divvy_simple_consumer::{Assignment, Error, Event};
 
+use super::follow::is_own;
 use super::{Driver, assignment};
 use crate::machine::GroupEvent;
 use crate::view::PoisonKind;
@@ -61,6 +62,12 @@ impl Driver {
                 partitions,
                 why,
             },
+            // Takes part in the division of a PyKafka member that was named.
+            GroupEvent::Blocked { node, kind, .. }
+                if kind == PoisonKind::PyKafka && is_own(&node) =>
+            {
+                return;
+            }
             GroupEvent::Blocked { node, data, kind } => {
                 if kind == PoisonKind::PyKafka && self.member.refuse_foreign {
                     self.refuse(&node);

@@ -21,6 +21,12 @@ pub(super) struct Blocked {
     reported: Time,
 }
 
+impl Blocked {
+    pub(super) fn nodes(&self) -> &[PoisonMember] {
+        &self.poison
+    }
+}
+
 impl Membership {
     pub(super) fn changed(&mut self) {
         if self.session == Session::Open && !self.closing {

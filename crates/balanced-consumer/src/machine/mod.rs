@@ -29,6 +29,7 @@ pub use state::PartitionState;
 pub use timer::Time;
 
 use crate::assignor::{Assignment, ConsumerThreadId};
+use crate::view::PoisonMember;
 use look::Blocked;
 use partition::Partition;
 use peers::Peers;
@@ -175,6 +176,16 @@ impl Membership {
     /// Whether the member's registration is known to stand.
     pub fn is_registered(&self) -> bool {
         self.registration == Registration::Done
+    }
+
+    /// Whether the member is leaving for good, or has left.
+    pub fn is_closing(&self) -> bool {
+        self.closing
+    }
+
+    /// The registrations that block the group, if the last look showed that some do.
+    pub fn blocked_by(&self) -> Option<&[PoisonMember]> {
+        self.blocked.as_ref().map(Blocked::nodes)
     }
 
     /// Whether the member has left for good. No action follows the ones that are still to be polled.
