@@ -28,10 +28,10 @@
 //! ```
 
 pub use divvy_balanced_consumer::{
-    AssignError, Assigned, Assignor, BalancedConsumer, BalancedConsumerConfig, ConsumerThreadId,
-    Dialect, ForeignMembers, GroupMembers, ListenerError, OnZkLoss, OwnerDirectories, PyKafkaRange,
-    PyKafkaRoundRobin, Range, RebalanceListener, Revoked, RoundRobin, TopicFilter, Topics,
-    ZooKeeperGroup,
+    AssignError, Assigned, Assignment as GroupAssignment, Assignor, BalancedConsumer,
+    BalancedConsumerConfig, ConsumerThreadId, Dialect, ForeignMembers, GroupMembers, ListenerError,
+    OnZkLoss, OwnerDirectories, PyKafkaRange, PyKafkaRoundRobin, Range, RebalanceListener, Revoked,
+    RoundRobin, Subscription, TopicFilter, TopicPartitions, Topics, ZooKeeperGroup,
 };
 pub use divvy_client::{
     Backend, Broker, BrokerOffsetStore, BrokerVersionSetting, Chunk, Client, ClientConfig,

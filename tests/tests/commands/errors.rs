@@ -214,6 +214,10 @@ fn what_was_typed_cannot_be_meant_so(cluster: &Cluster) -> Result<()> {
             &["streams", "pykafka"],
         ),
         (
+            format!("{consume} --foreign-members follow"),
+            &["offset_storage", "kafka", "dual"],
+        ),
+        (
             format!("{tail} --from yesterday"),
             &["--from", "yesterday", "earliest"],
         ),

@@ -31,7 +31,51 @@ pub type Assignment = BTreeMap<TopicPartition, ConsumerThreadId>;
 /// A rule that shares partitions out among the threads of a group (Kafka's `PartitionAssignor`).
 ///
 /// Every member of a group computes the assignment for itself, so all must use the same rule, and a rule must depend on nothing
-/// but its arguments. ZooKeeper does not record the rule: members that disagree wait for each other's partitions for ever.
+/// but its arguments. ZooKeeper does not record the rule: members that disagree wait for each other's partitions for ever, and
+/// report it ([`Event::Disagreement`](divvy_simple_consumer::Event::Disagreement)).
+///
+/// An application may have a rule of its own. One that gives all partitions to the first member, so that the others stand by:
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use divvy_balanced_consumer::{
+///     AssignError, Assignment, Assignor, BalancedConsumerConfig, GroupMembers, TopicPartitions,
+/// };
+/// use divvy_protocol::TopicPartition;
+///
+/// #[derive(Debug)]
+/// struct FirstTakesAll;
+///
+/// impl Assignor for FirstTakesAll {
+///     fn name(&self) -> &str {
+///         "first-takes-all"
+///     }
+///
+///     fn assign(
+///         &self,
+///         members: &GroupMembers,
+///         partitions: &TopicPartitions,
+///     ) -> Result<Assignment, AssignError> {
+///         let mut assignment = Assignment::new();
+///         for topic in members.topics() {
+///             let Some(first) = members.threads(&topic)?.into_iter().next() else {
+///                 continue;
+///             };
+///             for partition in partitions.get(&topic).into_iter().flatten() {
+///                 let partition = TopicPartition::new(topic.clone(), *partition);
+///                 assignment.insert(partition, first.clone());
+///             }
+///         }
+///         Ok(assignment)
+///     }
+/// }
+///
+/// let zookeeper = divvy_zookeeper::Config::new("127.0.0.1:2181");
+/// let mut config = BalancedConsumerConfig::new(zookeeper, "billing", ["orders"]);
+/// config.assignor = Arc::new(FirstTakesAll);
+/// assert!(config.validate().is_ok());
+/// ```
 pub trait Assignor: Send + Sync + Debug {
     /// The name of the rule, for reports. Kafka's own are `range` and `roundrobin`.
     fn name(&self) -> &str;
