@@ -163,7 +163,12 @@ fn write_blocks(
 ) {
     while let Some(block) = queue.blocking_recv() {
         match write_block(&block) {
-            Ok(thrown) => thrown_away.fetch_add(thrown as u64, Ordering::Relaxed),
+            Ok(0) => {}
+            Ok(thrown) => {
+                thrown_away.fetch_add(thrown as u64, Ordering::Relaxed);
+                // A reader that is stuck gets nothing new before it goes on: it may be for its sake that the lines were unwanted.
+                while !is_writable(&io::stdout()) {}
+            }
             Err(error) => {
                 let ended = match error.kind() {
                     io::ErrorKind::BrokenPipe => Writing::Closed,
@@ -172,7 +177,7 @@ fn write_blocks(
                 state.send_replace(ended);
                 return;
             }
-        };
+        }
         done.send_modify(|done| *done += 1);
     }
 }
@@ -208,15 +213,8 @@ fn write_lines(mut text: &[u8], acker: &Acker) -> io::Result<bool> {
         if !begun && !acker.is_fresh() {
             return Ok(false);
         }
-        let mut fds = [PollFd::new(&stdout, PollFlags::OUT)];
-        let patience = Timespec {
-            tv_sec: 0,
-            tv_nsec: PATIENCE.subsec_nanos().into(),
-        };
-        match poll(&mut fds, Some(&patience)) {
-            Ok(0) | Err(rustix::io::Errno::INTR) => continue,
-            Ok(_) => {}
-            Err(error) => return Err(error.into()),
+        if !is_writable(&stdout) {
+            continue;
         }
         // Between the poll and here others may have filled the pipe; then this blocks, like any write.
         let piece = text.get(..PIECE.min(text.len())).unwrap_or(text);
@@ -230,4 +228,17 @@ fn write_lines(mut text: &[u8], acker: &Acker) -> io::Result<bool> {
         }
     }
     Ok(true)
+}
+
+/// Whether something can be written, waiting a little for that. So it is too where writing fails, which then says why.
+fn is_writable(stdout: &io::Stdout) -> bool {
+    let mut fds = [PollFd::new(stdout, PollFlags::OUT)];
+    let patience = Timespec {
+        tv_sec: 0,
+        tv_nsec: PATIENCE.subsec_nanos().into(),
+    };
+    !matches!(
+        poll(&mut fds, Some(&patience)),
+        Ok(0) | Err(rustix::io::Errno::INTR)
+    )
 }

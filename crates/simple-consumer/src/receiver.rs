@@ -233,7 +233,8 @@ impl Receiver {
         let prefetch = Arc::clone(self.engine.backend().prefetch());
         // Messages that are there already are handed out without waiting, and other tasks want their turns all the same.
         consume_budget().await;
-        self.engine.called();
+        let engine = Arc::clone(&self.engine);
+        let _asking = engine.asking();
         loop {
             // Watched from before the look, so that nothing is missed in between.
             let ready = prefetch.ready().notified();

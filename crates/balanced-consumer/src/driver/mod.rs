@@ -255,6 +255,7 @@ impl Driver {
             }
         };
         let (engine, stood_down_at) = (&self.engine, self.stood_down_at);
+        let has_left = !self.machine.is_registered();
         let stall = async {
             match stood_down_at {
                 // That is the other member's to act on.
@@ -263,8 +264,10 @@ impl Driver {
                     engine.stalled().await;
                     Wake::Stalled
                 }
+                // Others are to have the partitions first.
+                Some(_) if !has_left => std::future::pending().await,
                 Some(calls) => {
-                    while engine.calls() == calls {
+                    while !engine.goes_on_since(calls) {
                         sleep(GOES_ON_CHECK).await;
                     }
                     Wake::GoesOn

@@ -53,6 +53,8 @@ pub struct Engine {
     stalled: Notify,
     /// How often the application has asked for messages.
     calls: AtomicU64,
+    /// How many receivers are asking for messages now.
+    asking: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -158,6 +160,7 @@ impl Engine {
             committing: tokio::sync::Mutex::new(()),
             stalled: Notify::new(),
             calls: AtomicU64::new(0),
+            asking: AtomicU64::new(0),
         })
     }
 

@@ -97,16 +97,41 @@ impl Engine {
 
     /// Waits until the application is found not to go on, where a member gives its partitions up for that.
     pub async fn stalled(&self) {
-        self.stalled.notified().await;
+        loop {
+            self.stalled.notified().await;
+            // What was noticed of partitions that are given up meanwhile is over.
+            let state = lock(&self.state);
+            let reported = |held: &Held| held.busy.is_some_and(|busy| busy.reported.is_some());
+            if state.partitions.values().any(reported) {
+                return;
+            }
+        }
     }
 
-    /// Notes that the application asks for messages.
-    pub(crate) fn called(&self) {
+    /// Notes that the application asks for messages, until what is given is dropped.
+    pub(crate) fn asking(&self) -> Asking<'_> {
         self.calls.fetch_add(1, Ordering::Relaxed);
+        self.asking.fetch_add(1, Ordering::Relaxed);
+        Asking(self)
     }
 
-    /// How often the application has asked for messages: whether it goes on.
+    /// Whether the application asks for messages now, or has done so since [`Engine::calls`] gave this.
+    pub fn goes_on_since(&self, calls: u64) -> bool {
+        self.asking.load(Ordering::Relaxed) > 0 || self.calls() != calls
+    }
+
+    /// How often the application has asked for messages.
     pub fn calls(&self) -> u64 {
         self.calls.load(Ordering::Relaxed)
+    }
+}
+
+/// That the application asks for messages.
+#[derive(Debug)]
+pub(crate) struct Asking<'a>(&'a Engine);
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.0.asking.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -93,8 +93,32 @@ async fn whoever_coordinates_is_told_only_where_that_is_asked_for() {
         let calls = engine.calls();
         let told = tokio::time::timeout(60 * SECOND, engine.stalled()).await;
         assert_eq!(told.is_ok(), policy == StallPolicy::Release);
-        assert_eq!(engine.calls(), calls);
+        assert!(!engine.goes_on_since(calls));
         assert_eq!(next(&mut consumer).await, (0, 1));
-        assert_eq!(engine.calls(), calls + 1);
+        assert!(engine.goes_on_since(calls));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stall_that_is_over_is_not_told_of() {
+    let mut setup = watched(Setup::new(2));
+    setup.config.consumer.on_stall = StallPolicy::Release;
+    setup.fill(0, 2);
+    let (engine, mut consumer) = shared(&setup).await;
+    assert_eq!(next(&mut consumer).await, (0, 0));
+    pass(9 * SECOND).await;
+    engine.remove(&tp(0));
+    let told = tokio::time::timeout(60 * SECOND, engine.stalled()).await;
+    assert!(told.is_err(), "it was given up");
+    let calls = engine.calls();
+    assert!(!engine.goes_on_since(calls));
+    let waiting = tokio::spawn(async move { consumer.recv_timeout(5 * SECOND).await.is_ok() });
+    pass(Duration::ZERO).await;
+    assert!(
+        engine.goes_on_since(engine.calls()),
+        "it waits for messages"
+    );
+    pass(6 * SECOND).await;
+    assert!(waiting.await.unwrap());
+    assert!(!engine.goes_on_since(engine.calls()));
 }
