@@ -158,6 +158,10 @@ impl Checks {
 }
 
 impl Track {
+    fn is_finished(&self, offset: i64) -> bool {
+        offset < self.finished || self.beyond.contains(&offset)
+    }
+
     fn finish(&mut self, offset: i64) {
         if offset >= self.finished {
             self.beyond.insert(offset);
@@ -193,8 +197,13 @@ impl State {
         token: i64,
     ) -> Millis {
         let now = self.now();
-        self.note(|| format!("member {member} gets {tp}@{offset} under {token:#x}"));
         self.checks.deliveries += 1;
+        let track = self.checks.tracks.get(tp);
+        let again = match track.is_some_and(|track| track.is_finished(offset)) {
+            true => " again",
+            false => "",
+        };
+        self.note(|| format!("member {member} gets {tp}@{offset} under {token:#x}{again}"));
         let complaint = match self.checks.tracks.get_mut(tp) {
             None => Some("is of no partition".to_owned()),
             Some(track) => {
@@ -419,6 +428,29 @@ impl State {
             }
         }
         None
+    }
+}
+
+impl State {
+    /// What members leave behind that have left.
+    pub(crate) fn left_behind(&self) -> Option<String> {
+        let up = self.slots.iter().position(|slot| slot.running.is_some());
+        if let Some(up) = up {
+            return Some(format!("member {up} does not leave"));
+        }
+        if let Some(id) = self
+            .ensemble
+            .children(&divvy_zookeeper::paths::group_ids(GROUP))
+            .next()
+        {
+            return Some(format!("{id} is still registered"));
+        }
+        let owned = self
+            .checks
+            .tracks
+            .iter()
+            .find(|(_, track)| track.owner.is_some());
+        owned.map(|(tp, _)| format!("{tp} still has an owner"))
     }
 }
 

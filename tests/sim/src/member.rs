@@ -86,6 +86,18 @@ impl State {
         self.checks.came_or_went(now);
     }
 
+    /// Has every member leave in order.
+    pub(crate) fn leave_all(&mut self) {
+        for running in self
+            .slots
+            .iter_mut()
+            .filter_map(|slot| slot.running.as_mut())
+        {
+            running.leaving = true;
+            running.leave.notify_one();
+        }
+    }
+
     /// A member's application has ended by itself.
     fn ended(&mut self, slot: usize, life: u64) {
         if self.slots[slot].lives == life {

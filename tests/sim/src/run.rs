@@ -10,6 +10,9 @@ use crate::world::{Item, World};
 /// How long what is finished may take to be stored and everything to be read, beyond the interval of commits.
 const READING: Millis = 3_000;
 
+/// How long leaving in order may take where nothing is in the way.
+const LEAVING: Millis = 1_000;
+
 /// What came of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
@@ -71,6 +74,13 @@ async fn live(options: Options, verbose: bool) -> Outcome {
     world.act(|state| {
         if let Some(why) = state.unread() {
             state.violation(format!("{why}, at the end"));
+        }
+        state.leave_all();
+    });
+    world.run_until(read + LEAVING).await;
+    world.act(|state| {
+        if let Some(why) = state.left_behind() {
+            state.violation(format!("{why}, {LEAVING} ms after everybody was to leave"));
         }
         state.hear_events();
         Outcome {

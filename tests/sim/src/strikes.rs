@@ -111,7 +111,9 @@ impl State {
         match fault.inside {
             None => self.strike(now, index),
             Some(stage) => {
-                let member = fault.what.member().and_then(|member| self.alive(member));
+                let member = fault.what.member();
+                let member =
+                    member.and_then(|member| self.alive(member, &fault.what).or(Some(member)));
                 self.armed.push(Armed {
                     index,
                     stage,
@@ -133,13 +135,14 @@ impl State {
         }
     }
 
-    /// The member with that number, or the next one that is up.
-    fn alive(&self, member: usize) -> Option<usize> {
+    /// The member with that number, or the next one that is up. Who is leaving does not leave once more.
+    fn alive(&self, member: usize, what: &What) -> Option<usize> {
         let count = self.slots.len();
         let slots = (0..count).map(|step| (member + step) % count);
         slots.into_iter().find(|slot| {
             let running = self.slots[*slot].running.as_ref();
-            running.is_some_and(|running| !running.leaving)
+            let leaves = matches!(what, What::Leave { .. });
+            running.is_some_and(|running| !(leaves && running.leaving))
         })
     }
 
@@ -150,7 +153,7 @@ impl State {
         let Fault { what, .. } = self.options.faults[index].clone();
         let member = match what.member() {
             None => None,
-            Some(member) => match self.alive(member) {
+            Some(member) => match self.alive(member, &what) {
                 None => return,
                 alive => alive,
             },
