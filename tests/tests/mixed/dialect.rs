@@ -4,20 +4,28 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use divvy::{BrokerOffsetStore, Client, ClientConfig, CommittedOffset, TopicPartition};
 use divvy_tests::group::PATIENCE;
-use divvy_tests::{Cluster, Group, KafkaVersion, on_both_versions, wait_some};
+use divvy_tests::{
+    Cluster, CommittedWatch, Group, KafkaVersion, Store, on_both_versions, wait_some,
+};
 use divvy_zookeeper::paths;
 
 on_both_versions!(
     members_of_both_makes_share_a_topic,
     offsets_carry_over_from_one_make_to_the_other,
     members_follow_a_pykafka_member_and_come_back,
+    a_claim_under_any_leaders_name_is_respected,
+    what_pykafka_writes_over_is_committed_again,
 );
 
 const PARTITIONS: i32 = 8;
 const SESSION: Duration = Duration::from_secs(3);
 /// How long PyKafka's members try to get a partition: five attempts, with pauses of 0, 2, 4 and 6 s between them.
 const PYKAFKA_PATIENCE: Duration = Duration::from_secs(14);
+
+/// A member looks at its owner nodes at least this often.
+const AUDITED: Duration = Duration::from_secs(30);
 
 fn group(cluster: &Cluster) -> Result<Group<'_>> {
     Ok(Group::new(cluster, &[PARTITIONS])?
@@ -117,6 +125,93 @@ fn settle_participants(group: &Group<'_>, count: usize) -> Result<()> {
         (participants.len() == count && claimed == expected(&participants)).then_some(())
     });
     settled.with_context(|| format!("registered are {ids:#?}, owners are {claimed:#?}"))
+}
+
+/// PyKafka's members name owner nodes after the leaders that they know of, in one directory of two. Wherever somebody claims a
+/// partition, and whenever, it is left to him, and taken when he is gone.
+fn a_claim_under_any_leaders_name_is_respected(version: KafkaVersion) -> Result<()> {
+    let cluster = Cluster::shared(version)?;
+    let mut group = group(cluster)?;
+    let owner = |directory: &str, name: &str| {
+        format!("{}/{name}", paths::topic_owners(&group.name, directory))
+    };
+    let taken = owner(&format!("b'{}'", group.topic()), "7-3");
+    let intruder = owner(group.topic(), "9-5");
+    ensure!(group.view.put_ephemeral(&taken, "host:stranger")?);
+    let member = group.enter()?;
+    let waits = group
+        .divvy(member)
+        .wait_for_event(PATIENCE, "waiting", |event| event["partition"] == 3)?;
+    ensure!(waits.fields["owner"] == "host:stranger", "{waits:?}");
+    let stranger = BTreeSet::from(["host:stranger".to_owned()]);
+    let others = expected(&BTreeSet::from([group.members[member].id.clone()]));
+    let but = |partition| {
+        let mut owners = others.clone();
+        owners.insert(partition, stranger.clone());
+        owners
+    };
+    let claimed = owners(&group)?;
+    ensure!(claimed == but(3), "{claimed:#?}");
+    group.view.delete(&taken)?;
+    settle(&group, Duration::from_secs(1))?;
+
+    // Whoever writes this does not see the member's claim, and reads whatever the member does.
+    ensure!(group.view.put_ephemeral(&intruder, "host:stranger")?);
+    let given_up = wait_some(PATIENCE + AUDITED, "the partition to be given up", || {
+        (owners(&group).ok()? == but(5)).then_some(())
+    });
+    given_up.with_context(|| format!("{:#?}", owners(&group)))?;
+    group.view.delete(&intruder)?;
+    settle(&group, Duration::from_secs(1))
+}
+
+/// A PyKafka member commits once more after it has given a partition up: the next owner commits its own position over that.
+fn what_pykafka_writes_over_is_committed_again(version: KafkaVersion) -> Result<()> {
+    let cluster = Cluster::shared(version)?;
+    let mut group = group(cluster)?;
+    let topic = group.topic().to_owned();
+    let producer = cluster.produce_numbers(&topic, 0..PARTITIONS, 800)?;
+    let member = group.enter()?;
+    group.wait_for_lines(200)?;
+    group.wait_until_printed(&topic, &producer.stop()?)?;
+    let (name, store) = (&group.name, Store::Kafka);
+    let mut committed = CommittedWatch::new(cluster, store, name, &topic, PARTITIONS)?;
+    committed.watch(Duration::from_secs(2))?;
+    commit_late(&group, 0, 1)?;
+    group
+        .divvy(member)
+        .wait_for_event(PATIENCE, "fenced", |event| {
+            event["partitions"] == serde_json::json!([0])
+        })?;
+    committed.look()?;
+    let before = committed.steps_back().len();
+    committed.watch(Duration::from_secs(1))?;
+    ensure!(
+        committed.steps_back().len() == before,
+        "it is not repaired for good"
+    );
+    leave(&mut group, member)
+}
+
+/// Commits an offset as PyKafka's members do.
+fn commit_late(group: &Group<'_>, partition: i32, offset: i64) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let metadata = r#"{"consumer_id":"host:stranger","hostname":"host"}"#.to_owned();
+    let tp = TopicPartition::new(group.topic(), partition);
+    let offsets = BTreeMap::from([(tp.clone(), CommittedOffset { offset, metadata })]);
+    runtime.block_on(async {
+        let bootstrap = ClientConfig::bootstrap([group.cluster.bootstrap()]);
+        let client = Client::connect(bootstrap).await?;
+        let coordinator = client.find_coordinator(&group.name).await?;
+        let store = BrokerOffsetStore::Kafka;
+        let done = client.commit(&coordinator, store, &group.name, &offsets);
+        done.await?
+            .remove(&tp)
+            .context("the answer leaves it out")??;
+        Ok(())
+    })
 }
 
 /// Asks a member to end and waits until it has left.

@@ -282,22 +282,33 @@ impl GroupOffsets {
         }
     }
 
-    /// Repeats what was last committed to Kafka under a claim, if that was written over without a claim since.
+    /// Notes what was committed to Kafka beside ZooKeeper.
+    fn note(&self, done: &[(Assignment, i64)]) {
+        let mut checkpoints = self.checkpoints();
+        for (assignment, offset) in done {
+            if let Some(last) = checkpoints.get_mut(&assignment.tp)
+                && last.token == assignment.token
+            {
+                last.offset = *offset;
+            }
+        }
+    }
+
+    /// Repeats what was last committed to Kafka under a claim, if somebody who has none has written over it.
     pub(crate) async fn repeat(&self, assignment: &Assignment) -> Result<()> {
-        let last = self.checkpoints().get(&assignment.tp).copied();
-        let (Some(kafka), Some(last)) = (&self.kafka, last) else {
+        let Some(kafka) = &self.kafka else {
             return Ok(());
         };
         let tp = &assignment.tp;
-        if last.token != assignment.token {
-            return Ok(());
-        }
         let mut stored = kafka.fetch(std::slice::from_ref(tp)).await?;
-        let Some(stored) = stored.remove(tp).unwrap_or(Ok(None))? else {
+        // After that, so that it is no older than what was read unless somebody else wrote that.
+        let last = self.checkpoints().get(tp).copied();
+        let last = last.filter(|last| last.token == assignment.token);
+        let (Some(stored), Some(last)) = (stored.remove(tp).unwrap_or(Ok(None))?, last) else {
             return Ok(());
         };
-        // What this member has committed in the meantime is no reason.
-        if stored.offset == last.offset || committed_token(&stored.metadata) == Some(last.token) {
+        let own = committed_token(&stored.metadata) == Some(last.token);
+        if stored.offset == last.offset || own && stored.offset > last.offset {
             return Ok(());
         }
         let (offset, theirs) = (last.offset, stored.offset);
@@ -306,8 +317,8 @@ impl GroupOffsets {
             format!("a member that had given the partition up committed {theirs} after that; {offset} is committed over it"),
             false,
         );
-        self.commit_to_kafka(kafka.as_ref(), &[(assignment.clone(), offset)])
-            .await?;
+        let again = [(assignment.clone(), offset)];
+        self.commit_to_kafka(kafka.as_ref(), &again).await?;
         Ok(())
     }
 
@@ -392,7 +403,9 @@ impl OffsetStore for GroupOffsets {
         if let Some(kafka) = &self.kafka {
             let written = successes(offsets, &results);
             if !written.is_empty() {
-                results.extend(self.commit_to_kafka(kafka.as_ref(), &written).await?);
+                let sent = self.commit_to_kafka(kafka.as_ref(), &written).await?;
+                self.note(&successes(&written, &sent));
+                results.extend(sent);
             }
         }
         Ok(results)
