@@ -28,6 +28,9 @@ use crate::listener::{RebalanceListener, Silent};
 use crate::machine::MembershipConfig;
 use crate::topic_filter::{TopicFilter, Topics};
 
+/// By how much the driver may be late with leaving before it is given up.
+const LEAVING_LATE: Duration = Duration::from_millis(200);
+
 /// A consumer that shares the partitions of its topics with the other members of its group, through ZooKeeper.
 ///
 /// Members may be divvy's, or Kafka's own high-level consumers: both keep to the same contract. Everything but joining and
@@ -296,6 +299,8 @@ impl Coordination for ZooKeeperGroup {
             // It was closed, and cannot be started a second time.
             return Err(Error::Closed);
         };
+        // Where ZooKeeper does not answer, its part of the time is over before the session can be closed.
+        let grace = (self.config.close_timeout / 3).min(Duration::from_secs(1));
         let member = Member {
             group: self.config.group.clone(),
             zookeeper: self.zookeeper.clone(),
@@ -305,7 +310,8 @@ impl Coordination for ZooKeeperGroup {
             refuse_foreign: self.config.foreign_members == ForeignMembers::Refuse,
             machine: MembershipConfig {
                 // Behind what each partition may take: draining, the listener, and the commit.
-                close_deadline: engine.config().drain_timeout + self.config.close_timeout,
+                close_deadline: engine.config().drain_timeout + self.config.close_timeout - grace,
+                close_grace: grace,
                 patience: self.config.dialect.patience(),
                 nudge: self.config.nudge,
                 ..MembershipConfig::new(consumer_id, Arc::clone(&self.config.assignor))
@@ -347,7 +353,7 @@ impl Coordination for ZooKeeperGroup {
         // The driver ends early only with its runtime.
         let _ = close.send(());
         let settings = engine.config();
-        let within = settings.drain_timeout + self.config.close_timeout + Duration::from_secs(1);
+        let within = settings.drain_timeout + self.config.close_timeout + LEAVING_LATE;
         match timeout(within, driver).await {
             Ok(_) => Ok(()),
             Err(_) => Err(self.error(format!(

@@ -8,6 +8,8 @@ use divvy_tests::{Cluster, KafkaVersion, ProxyMode, turn, wait_for};
 use crate::scene::{LEASE, RATE, SESSION_TIMEOUT, TAKEN_OVER_WITHIN, committed, group, group_with};
 
 const AWAY: Duration = Duration::from_secs(1);
+/// How long a member that is asked to end may take, whatever is the matter.
+const ENDS_WITHIN: Duration = Duration::from_secs(2);
 /// What noticing a closed connection and the lines on their way may take.
 const AT_ONCE: Duration = Duration::from_millis(300);
 
@@ -83,5 +85,29 @@ fn a_suspension_is_told_with_its_tokens() -> Result<()> {
     let tokens = tokens.context("there are no tokens")?;
     ensure!(tokens.len() == 8, "{tokens:?}");
     drop(producers);
+    Ok(())
+}
+
+/// Asked to end, a member does so although ZooKeeper says nothing: before its lease has run out, and after that.
+#[test]
+fn a_member_ends_in_time_although_zookeeper_is_silent() -> Result<()> {
+    let _turn = turn();
+    let cluster = Cluster::builder().start()?;
+    for suspended in [false, true] {
+        let (group, producers) = group(&cluster, 1)?;
+        cluster.zookeepers()[0].stop()?;
+        if suspended {
+            let member = group.divvy(0);
+            member.wait_for_event(SESSION_TIMEOUT, "suspended", |_| true)?;
+        }
+        group.members[0].program.term()?;
+        let ended = group.members[0].program.wait(ENDS_WITHIN);
+        cluster.zookeepers()[0].cont()?;
+        ensure!(
+            ended?.success(),
+            "it was asked to end, and calls that a failure"
+        );
+        drop(producers);
+    }
     Ok(())
 }

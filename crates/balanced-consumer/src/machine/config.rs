@@ -50,6 +50,8 @@ pub struct MembershipConfig {
     pub commit_deadline: Duration,
     /// [`Event::Close`](super::Event::Close) is orderly for this long; what is left then ends with the session. Default 10 s.
     pub close_deadline: Duration,
+    /// How long closing the session may take then. Default 1 s.
+    pub close_grace: Duration,
 }
 
 impl MembershipConfig {
@@ -73,6 +75,7 @@ impl MembershipConfig {
             remind: Duration::from_secs(60),
             commit_deadline: Duration::from_secs(4),
             close_deadline: Duration::from_secs(10),
+            close_grace: Duration::from_secs(1),
         }
     }
 }

@@ -1,14 +1,9 @@
 //! Sessions, the registration, and leaving.
 
-use std::time::Duration;
-
 use super::Membership;
 use super::action::{Action, GroupEvent, Operation};
 use super::event::{Incarnation, SessionEvent};
 use super::timer::Timer;
-
-/// How long the driver may take to close a session when there is nothing left to wait for.
-const CLOSE_GRACE: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Session {
@@ -256,7 +251,8 @@ impl Membership {
     fn close_session(&mut self) {
         self.reset_session();
         self.session = Session::Closing;
-        self.timers.set(Timer::Close, self.now + CLOSE_GRACE);
+        self.timers
+            .set(Timer::Close, self.now + self.config.close_grace);
         self.actions.push_back(Action::CloseSession);
     }
 
