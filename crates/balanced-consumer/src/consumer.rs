@@ -399,7 +399,11 @@ impl ZooKeeperGroup {
             && let [topic] = names.as_slice()
         {
             let topic = topic.clone();
-            return Ok(Registered::PyKafka { topic, directories });
+            return Ok(Registered::PyKafka {
+                topic,
+                directories,
+                beside_java: false,
+            });
         }
         let document = self.document()?;
         let topics = match (&self.config.topics, self.config.filter()?) {

@@ -15,6 +15,8 @@ pub struct View {
     pub poison: Vec<PoisonMember>,
     /// The paths of the children of `ids` without data: members that create their node first and fill it afterwards.
     pub registering: Vec<String>,
+    /// The paths of registrations in another dialect, which take no part and do no harm to those who read the view.
+    pub misplaced: Vec<String>,
     /// The topics that exist, at least those that this member subscribes, with their partitions.
     pub partitions: TopicPartitions,
     /// What has become of this member's own registration.

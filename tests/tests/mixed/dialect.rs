@@ -16,6 +16,7 @@ on_both_versions!(
     offsets_carry_over_from_one_make_to_the_other,
     members_follow_a_pykafka_member_and_come_back,
     a_claim_under_any_leaders_name_is_respected,
+    members_of_kafkas_own_dialect_are_not_mixed_in,
     what_pykafka_writes_over_is_committed_again,
 );
 
@@ -212,6 +213,34 @@ fn commit_late(group: &Group<'_>, partition: i32, offset: i64) -> Result<()> {
             .context("the answer leaves it out")??;
         Ok(())
     })
+}
+
+/// A group of Kafka's own consumers is not entered in PyKafka's dialect, which would stop them all; one that comes into a group of
+/// PyKafka's is named.
+fn members_of_kafkas_own_dialect_are_not_mixed_in(version: KafkaVersion) -> Result<()> {
+    let cluster = Cluster::shared(version)?;
+    let group = group(cluster)?;
+    let node = paths::group_id(&group.name, "kafka");
+    let registration = format!(
+        r#"{{"version":1,"subscription":{{"{}":1}},"pattern":"static","timestamp":"1"}}"#,
+        group.topic()
+    );
+    ensure!(group.view.put_ephemeral(&node, &registration)?);
+    let refused = group.spawn(&cluster.zookeeper_connect())?;
+    ensure!(refused.wait(PATIENCE)?.code() == Some(1));
+    let said = refused.stderr().tail(5);
+    ensure!(said.contains(&node), "{said}");
+
+    group.view.delete(&node)?;
+    let member = group.spawn(&cluster.zookeeper_connect())?;
+    member.wait_for_event(PATIENCE, "assigned", |_| true)?;
+    ensure!(group.view.put_ephemeral(&node, &registration)?);
+    member.wait_for_event(PATIENCE, "error", |event| {
+        event["message"]
+            .as_str()
+            .is_some_and(|said| said.starts_with(&node))
+    })?;
+    Ok(())
 }
 
 /// Asks a member to end and waits until it has left.

@@ -97,7 +97,11 @@ impl Driver {
         let member = Member {
             group: self.member.group.clone(),
             zookeeper: self.member.zookeeper.apart(),
-            registration: Registered::PyKafka { topic, directories },
+            registration: Registered::PyKafka {
+                topic,
+                directories,
+                beside_java: true,
+            },
             machine: MembershipConfig {
                 consumer_id,
                 assignor,

@@ -6,6 +6,7 @@ mod lease;
 mod partitions;
 mod registry;
 mod report;
+mod unread;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ pub(crate) use self::follow::Following;
 use self::lease::{Followed, LeaseGate};
 use self::registry::{JavaRegistry, Meaning, Own, PyKafkaRegistry, Registry};
 pub(crate) use self::registry::{blocking_pykafka_member, java_member_alone};
+use self::unread::{Standing, Unread};
 use crate::assignor::ConsumerThreadId;
 use crate::consumer::OnZkLoss;
 use crate::dialect::OwnerDirectories;
@@ -69,6 +71,8 @@ pub(crate) enum Registered {
     PyKafka {
         topic: String,
         directories: OwnerDirectories,
+        /// Whether members of Kafka's own dialect belong to the group as well.
+        beside_java: bool,
     },
 }
 
@@ -89,6 +93,8 @@ struct Answer {
     position: Option<(TopicPartition, Start)>,
     /// The partitions that the listener was told of, and where they start, if that was the task.
     starts: Vec<(Assignment, Start)>,
+    /// How far the partitions of others are, if that was the task.
+    standings: Option<BTreeMap<TopicPartition, Standing>>,
 }
 
 impl Answer {
@@ -99,6 +105,7 @@ impl Answer {
             session: None,
             position: None,
             starts: Vec::new(),
+            standings: None,
         }
     }
 }
@@ -118,6 +125,8 @@ pub(crate) struct Driver {
     gates: BTreeMap<TopicPartition, Arc<LeaseGate>>,
     /// The second member that takes part in PyKafka's division.
     follower: Option<Follower>,
+    /// How far the partitions of PyKafka's own members were.
+    unread: Unread,
     /// Whether the group has to be left because of somebody else's member.
     refused: bool,
     /// How often the application had asked for messages when it was found not to go on.
@@ -162,6 +171,7 @@ impl Driver {
             held: BTreeMap::new(),
             gates: BTreeMap::new(),
             follower: None,
+            unread: Unread::default(),
             refused: false,
             stood_down_at: None,
             told: None,
@@ -322,7 +332,13 @@ impl Driver {
         for (assignment, start) in answer.starts {
             self.assign(assignment, start);
         }
+        if let Some(standings) = answer.standings {
+            self.report_unread(standings);
+        }
         for event in answer.events {
+            if let SessionEvent::OwnersRead(owners) = &event {
+                self.measure_others(owners);
+            }
             if let SessionEvent::ViewRead(view) = &event {
                 for (topic, ids) in &view.partitions {
                     let first = || ids.clone();
@@ -345,9 +361,14 @@ impl Driver {
             Registered::Java { document, topics } => {
                 Arc::new(JavaRegistry::new(own(document), topics.clone()))
             }
-            Registered::PyKafka { topic, directories } => {
-                let own = own(topic);
-                Arc::new(PyKafkaRegistry::new(own, topic.clone(), *directories))
+            Registered::PyKafka {
+                topic,
+                directories,
+                beside_java,
+            } => {
+                let (own, topic) = (own(topic), topic.clone());
+                let registry = PyKafkaRegistry::new(own, topic, *directories);
+                Arc::new(registry.beside_java(*beside_java))
             }
         }
     }

@@ -78,6 +78,11 @@ impl Driver {
                     why: why_blocked(kind).to_owned(),
                 }
             }
+            GroupEvent::Misplaced { node } => Event::Error {
+                message: format!(
+                    "{node} is a member of Kafka's own dialect; it can own nothing in this group, whose members are PyKafka's. Stop it, or move it to a group of its own"
+                ),
+            },
             GroupEvent::TopicGone { topic } => Event::TopicGone { topic },
             GroupEvent::ReleasedUncommitted { tp, error } => Event::Error {
                 message: format!(

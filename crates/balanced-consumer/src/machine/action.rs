@@ -180,6 +180,11 @@ pub enum GroupEvent {
         /// What would explain that.
         why: String,
     },
+    /// A member is registered in another dialect, and can own nothing in this group.
+    Misplaced {
+        /// The path of the node.
+        node: String,
+    },
     /// Nobody in the group can compute an assignment because of this node. Everything is released until it goes.
     Blocked {
         /// The path of the node.

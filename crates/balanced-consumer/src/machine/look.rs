@@ -1,6 +1,6 @@
 //! Looking at the group, and what follows from it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use divvy_protocol::TopicPartition;
@@ -72,6 +72,7 @@ impl Membership {
             self.changed();
         }
         self.report_gone_topics(&view);
+        self.report_misplaced(&view);
         if view.registration != OwnRegistration::Ours && self.registration == Registration::Done {
             self.registration = Registration::Absent;
             self.register();
@@ -157,6 +158,18 @@ impl Membership {
         }
         let reported = self.now;
         self.blocked = Some(Blocked { poison, reported });
+    }
+
+    /// Reports each member of another dialect once.
+    fn report_misplaced(&mut self, view: &View) {
+        let misplaced: BTreeSet<String> = view.misplaced.iter().cloned().collect();
+        let known = std::mem::replace(&mut self.misplaced, misplaced);
+        for node in &view.misplaced {
+            if !known.contains(node) {
+                let node = node.clone();
+                self.emit(GroupEvent::Misplaced { node });
+            }
+        }
     }
 
     /// Reports each topic that this member subscribes, or had, when it turns out not to exist.

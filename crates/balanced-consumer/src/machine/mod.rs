@@ -74,6 +74,7 @@ pub struct Membership {
     peers: Peers,
     known_topics: BTreeSet<Arc<str>>,
     gone_topics: BTreeSet<Arc<str>>,
+    misplaced: BTreeSet<String>,
 
     /// What the last assignment gives this member.
     target: Assignment,
@@ -108,6 +109,7 @@ impl Membership {
             peers: Peers::default(),
             known_topics: BTreeSet::new(),
             gone_topics: BTreeSet::new(),
+            misplaced: BTreeSet::new(),
             target: Assignment::new(),
             partitions: BTreeMap::new(),
         };

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use divvy_protocol::TopicPartition;
-use divvy_zookeeper::documents::PartitionState;
+use divvy_zookeeper::documents::{PartitionState, Registration};
 use divvy_zookeeper::{Create, Node, Result, Stat, paths};
 
 use super::{ATTEMPTS, Meaning, Own, Registry};
@@ -23,6 +23,8 @@ pub(in crate::driver) struct PyKafkaRegistry {
     own: Own,
     topic: String,
     directories: Vec<String>,
+    /// Whether members of Kafka's own dialect belong to the group as well.
+    beside_java: bool,
     state: Mutex<State>,
 }
 
@@ -60,7 +62,15 @@ impl PyKafkaRegistry {
             own,
             directories: directories.names(&topic),
             topic,
+            beside_java: false,
             state: Mutex::default(),
+        }
+    }
+
+    pub(in crate::driver) fn beside_java(self, beside_java: bool) -> Self {
+        Self {
+            beside_java,
+            ..self
         }
     }
 
@@ -84,6 +94,24 @@ impl PyKafkaRegistry {
         let of_topic = |data: &[u8]| data == self.topic.as_bytes();
         let participants = known.into_iter().filter(|(_, data)| of_topic(data));
         Ok(participants.map(|(id, _)| id).collect())
+    }
+
+    /// The nodes of members of Kafka's own dialect, where they do not belong to the group. One without a subscription takes no part
+    /// anywhere.
+    fn misplaced(&self) -> Vec<String> {
+        if self.beside_java {
+            return Vec::new();
+        }
+        let state = self.state();
+        let known = state.known.iter();
+        let is_java = |data: &[u8]| {
+            let registration = Registration::parse(data);
+            registration.is_ok_and(|registration| !registration.subscription.is_empty())
+        };
+        known
+            .filter(|(_, data)| is_java(data))
+            .map(|(id, _)| paths::group_id(&self.own.group, id))
+            .collect()
     }
 
     /// The partitions with their leaders; `None` where there is no such topic.
@@ -248,6 +276,7 @@ impl Registry for PyKafkaRegistry {
         Ok(View {
             ours: ours.map(|id| id.as_str().into()).collect(),
             ids_zxid,
+            misplaced: self.misplaced(),
             members: participants
                 .into_iter()
                 .map(|id| (id, subscription.clone()))

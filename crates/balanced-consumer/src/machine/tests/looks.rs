@@ -220,3 +220,18 @@ fn an_order_that_kafka_leaves_to_chance_is_refused_and_the_topics_are_named() {
     };
     assert!(error.contains("Aa-0") && error.contains("BB-0"), "{error}");
 }
+
+#[test]
+fn a_member_of_another_dialect_is_named_once() {
+    let node = "/consumers/g/ids/java".to_owned();
+    let with = View {
+        misplaced: vec![node.clone()],
+        ..view(&["me"], 1)
+    };
+    let named = [Action::Emit(GroupEvent::Misplaced { node })];
+    let mut script = Script::owning(1);
+    assert_eq!(script.looks(with.clone()), named);
+    assert_eq!(script.looks(with.clone()), []);
+    assert_eq!(script.looks(view(&["me"], 1)), []);
+    assert_eq!(script.looks(with), named);
+}
