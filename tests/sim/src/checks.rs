@@ -49,6 +49,8 @@ pub(crate) struct Checks {
     settles_within: Millis,
     /// When it must have settled after what happened last; none once that was looked at.
     settled_by: Option<Millis>,
+    /// Everybody leaves.
+    ending: bool,
     /// When the members' reports were heard last.
     pub(crate) heard: Millis,
 }
@@ -65,6 +67,7 @@ impl Checks {
             last_word: 0,
             settles_within: options.settles_within(),
             settled_by: None,
+            ending: false,
             heard: 0,
         }
     }
@@ -114,8 +117,17 @@ impl Checks {
 
     /// From then on nothing happens to the group, unless something does.
     pub(crate) fn quiet_from(&mut self, at: Millis) {
+        if self.ending {
+            return;
+        }
         let by = at + self.settles_within;
         self.settled_by = self.settled_by.max(Some(by));
+    }
+
+    /// From now on nobody has to own anything.
+    pub(crate) fn expect_the_end(&mut self) {
+        self.ending = true;
+        self.settled_by = None;
     }
 
     pub(crate) fn violation(&mut self, text: String) {

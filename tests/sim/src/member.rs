@@ -88,6 +88,7 @@ impl State {
 
     /// Has every member leave in order.
     pub(crate) fn leave_all(&mut self) {
+        self.checks.expect_the_end();
         for running in self
             .slots
             .iter_mut()

@@ -96,7 +96,8 @@ impl State {
                 self.carry_out();
             }
             Item::LagServer(server, by) => self.ensemble.set_lag(now, server, by),
-            Item::Expire(session) => {
+            // A link that was healed before its time lets the lease live.
+            Item::Expire(session) if !self.healed => {
                 self.note(|| format!("session {session:#x} is ended"));
                 self.ensemble.expire_session(now, session);
                 self.carry_out();

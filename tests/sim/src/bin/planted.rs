@@ -27,36 +27,31 @@ fn main() -> Result<ExitCode> {
     }
     let garden = Garden::new()?;
     let mut stdout = stdout().lock();
-    if only_check {
-        for patch in garden.patches(&wanted)? {
-            garden.refresh()?;
-            garden
-                .apply(&patch)
-                .with_context(|| name(&patch).to_owned())?;
-            writeln!(stdout, "{:<40} can be planted", name(&patch))?;
-        }
-        garden.refresh()?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    let mut missed = Vec::new();
-    for patch in garden.patches(&wanted)? {
+    let patches = garden.patches(&wanted)?;
+    let all = patches.len();
+    let mut good = 0;
+    for patch in patches {
         let started = Instant::now();
-        let name = name(&patch).to_owned();
-        let seen = garden.plant(&patch).with_context(|| name.clone())?;
+        let seen = match only_check {
+            true => garden
+                .prepare(&patch)
+                .map(|()| Some("can be planted".to_owned())),
+            false => garden.plant(&patch),
+        };
+        let name = name(&patch);
         let took = started.elapsed().as_secs();
         match seen {
-            Some(seen) => writeln!(stdout, "{name:<40} found in {took} s: {seen}")?,
-            None => {
-                writeln!(
-                    stdout,
-                    "{name:<40} NOT FOUND within {SEEDS} seeds, {took} s"
-                )?;
-                missed.push(name);
+            Ok(Some(seen)) => {
+                good += 1;
+                writeln!(stdout, "{name:<26} {took:>4} s: {seen}")?;
             }
+            Ok(None) => writeln!(stdout, "{name:<26} {took:>4} s: NOT FOUND in {SEEDS} seeds")?,
+            Err(why) => writeln!(stdout, "{name:<26} {took:>4} s: NOT PLANTED: {why:#}")?,
         }
     }
     garden.refresh()?;
-    Ok(match missed.is_empty() {
+    writeln!(stdout, "{good} of {all}")?;
+    Ok(match good == all {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     })
@@ -121,9 +116,12 @@ impl Garden {
         )
     }
 
-    fn apply(&self, patch: &Path) -> Result<()> {
+    /// Makes the copy what the workspace is with the bug.
+    fn prepare(&self, patch: &Path) -> Result<()> {
+        self.refresh()?;
         let applied = Command::new("git")
-            .arg("apply")
+            // Lines around a change may change without the bug being another one.
+            .args(["apply", "-C1"])
             .arg(patch)
             .current_dir(&self.copy)
             // The copy may lie within the repository, and is not a part of it.
@@ -135,7 +133,7 @@ impl Garden {
         if !applied.status.success() {
             bail!(
                 "does not apply: {}",
-                String::from_utf8_lossy(&applied.stderr)
+                String::from_utf8_lossy(&applied.stderr).trim()
             );
         }
         Ok(())
@@ -143,8 +141,7 @@ impl Garden {
 
     /// Gives what was seen of a bug, if anything was.
     fn plant(&self, patch: &Path) -> Result<Option<String>> {
-        self.refresh()?;
-        self.apply(patch)?;
+        self.prepare(patch)?;
         let built = Command::new(env!("CARGO"))
             .args([
                 "build",
