@@ -277,6 +277,32 @@ async fn what_a_listener_does_wrong_is_told_and_holds_nothing_up() -> Result<()>
 }
 
 #[tokio::test]
+async fn a_member_has_its_share_when_the_listener_knows() -> Result<()> {
+    let scene = Scene::new().await?;
+    let slow = Told {
+        hangs: true,
+        ..Told::default()
+    };
+    let (member, _) = scene.member(&Arc::new(slow)).await?;
+    let mut looks = interval(Duration::from_millis(1));
+    let told = async {
+        while member.assignments().is_empty() {
+            // In this order: it may have its share a moment later.
+            ensure!(
+                !member.is_settled() || !member.assignments().is_empty(),
+                "it says that it has its share, and has nothing"
+            );
+            looks.tick().await;
+        }
+        Ok(())
+    };
+    timeout(PATIENCE, told).await??;
+    settled(&member, 2).await?;
+    member.close().await?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_listener_is_told_of_what_is_lost() -> Result<()> {
     let scene = Scene::new().await?;
     let told = Arc::new(Told::default());

@@ -193,8 +193,11 @@ impl Driver {
             }
             self.follow();
             let followed = self.follower.as_ref().is_none_or(Follower::is_settled);
+            // What the listener is being told of is not handed out yet.
+            let held = |(tp, ..): (&TopicPartition, _, _)| self.gates.contains_key(tp);
+            let held = self.machine.owned().all(held);
             self.settled
-                .send_replace(followed && self.machine.is_settled());
+                .send_replace(followed && held && self.machine.is_settled());
             if self.machine.is_closed() && self.follower.is_none() {
                 return;
             }

@@ -219,7 +219,11 @@ impl Membership {
     /// Whether everything that the last assignment gives this member is handed out, and nothing is on its way to it or from it.
     pub fn is_settled(&self) -> bool {
         let owned = |partition: &Partition| partition.shown() == PartitionState::Owned;
-        self.partitions.len() == self.target.len() && self.partitions.values().all(owned)
+        // Before the first assignment, and while there can be none, it is neither idle nor has it a target.
+        let assigned = self.idle || !self.target.is_empty();
+        assigned
+            && self.partitions.len() == self.target.len()
+            && self.partitions.values().all(owned)
     }
 
     /// What the last assignment gives this member, owned or not. Empty while the group is blocked and outside a session.
