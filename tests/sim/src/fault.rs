@@ -90,8 +90,9 @@ pub enum What {
     },
     /// The wall clock of the servers steps forward.
     ServerClock { by: Millis },
-    /// Somebody else deletes an owner node, as Kafka's own consumer may: that of a member which is in trouble, if there is one.
-    Steal { partition: usize },
+    /// Somebody else deletes the owner nodes of a member, as Kafka's own consumer may: of that which has this partition, and which
+    /// stands still for a time just then. Another member leaves.
+    Steal { partition: usize, span: Millis },
     /// A topic gets more partitions.
     Grow { topic: usize, by: i32 },
     /// The application takes this long for each message.
@@ -166,6 +167,7 @@ impl What {
             Self::Crash { down: span, .. }
             | Self::Leave { away: span, .. }
             | Self::Freeze { span, .. }
+            | Self::Steal { span, .. }
             | Self::Cut { span, .. }
             | Self::StopServer { down: span, .. }
             | Self::CutServer { span, .. }

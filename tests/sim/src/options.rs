@@ -64,7 +64,10 @@ impl Options {
             one_server_each: rng.random_ratio(1, 3),
             session_timeout: rng.random_range(shortest..=longest),
             round_robin: rng.random_bool(0.3),
-            commit_interval: rng.random_range(1_000..8_000),
+            commit_interval: match rng.random_ratio(1, 4) {
+                true => rng.random_range(8_000..20_000),
+                false => rng.random_range(1_000..8_000),
+            },
             append_gap: rng.random_range(300..900),
             window,
             faults: Vec::new(),
@@ -137,7 +140,11 @@ impl Options {
                 by: rng.random_range(10..self.session_timeout / 2),
                 span,
             },
-            59..66 => What::Disconnect { member },
+            59..64 => What::Disconnect { member },
+            64..66 => What::Steal {
+                partition: rng.random_range(0..64),
+                span: rng.random_range(1..self.session_timeout * 3 / 5),
+            },
             66..71 => What::Expire { member },
             71..77 => What::StopServer { server, down: span },
             77..81 if self.servers > 1 => What::CutServer { server, span },
@@ -165,6 +172,7 @@ impl Options {
             },
             _ => What::Steal {
                 partition: rng.random_range(0..64),
+                span: rng.random_range(1..self.session_timeout * 3 / 5),
             },
         }
     }

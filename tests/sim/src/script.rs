@@ -288,6 +288,7 @@ impl<'a> Words<'a> {
             "server-clock" => What::ServerClock { by: self.time()? },
             "steal" => What::Steal {
                 partition: self.number()?,
+                span: self.time()?,
             },
             "grow" => What::Grow {
                 topic: self.number()?,

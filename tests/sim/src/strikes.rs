@@ -242,7 +242,7 @@ impl State {
                 let by = i64::try_from(by).unwrap_or(0);
                 self.ensemble.step_clock(now, by);
             }
-            What::Steal { partition } => self.steal(now, partition),
+            What::Steal { partition, span } => self.steal(now, partition, span),
             What::Grow { topic, by } => self.grow(now, topic, by),
             What::LookUpErrors { span } => self.brokers.mute_until = now + span,
             What::Truncate { topic, partition } => {
@@ -276,29 +276,31 @@ impl State {
         }
     }
 
-    /// Deletes an owner node that is somebody else's.
-    fn steal(&mut self, now: Millis, partition: usize) {
-        let in_trouble = |slot: usize| {
-            let place = &self.slots[slot];
-            let link = &place.link;
-            let cut_until = link.up.cut_until.max(link.down.cut_until);
-            place.frozen_until.max(cut_until).max(link.slow_until) > now
-        };
+    /// Deletes the owner nodes of a member that stands still.
+    fn steal(&mut self, now: Millis, partition: usize, span: Millis) {
         let owned = self.checks.owned();
-        let troubled: Vec<_> = owned.iter().filter(|(_, slot)| in_trouble(*slot)).collect();
-        let chosen = if troubled.is_empty() {
-            owned.get(partition % owned.len().max(1))
-        } else {
-            troubled.get(partition % troubled.len()).copied()
-        };
-        let Some((tp, _)) = chosen.cloned() else {
+        let Some((_, victim)) = owned.get(partition % owned.len().max(1)) else {
             return;
         };
-        self.checks.disturbed(&tp);
-        let path = paths::owner(GROUP, &tp.topic, tp.partition);
-        let version = ANY_VERSION;
-        self.administer(now, vec![Request::Delete(Delete { path, version })]);
+        self.freeze(now, *victim, span);
+        let of_victim = owned.iter().filter(|(_, owner)| owner == victim);
+        let delete = of_victim.map(|(tp, _)| {
+            self.checks.disturbed(tp);
+            let path = paths::owner(GROUP, &tp.topic, tp.partition);
+            let version = ANY_VERSION;
+            Request::Delete(Delete { path, version })
+        });
+        let delete = delete.collect();
+        self.administer(now, delete);
         self.carry_out();
+        let leaves = What::Leave {
+            member: victim + 1,
+            away: 1_000,
+        };
+        match self.alive(victim + 1, &leaves) {
+            Some(other) if other != *victim => self.strike_member(now, other, &leaves),
+            _ => {}
+        }
     }
 
     fn cut(&mut self, now: Millis, slot: usize, ways: Ways, span: Millis, lossy: bool) {
@@ -426,7 +428,7 @@ impl State {
             }
         }
         self.ensemble.disconnect(now, connection);
-        self.route(others);
+        others.into_iter().for_each(|other| self.route(other));
         answers > count
     }
 }

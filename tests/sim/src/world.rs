@@ -177,7 +177,7 @@ impl World {
         context: &Context<'_>,
         take: impl FnOnce(&mut crate::network::Connection) -> Option<T>,
     ) -> Poll<Option<T>> {
-        let mut state = self.lock();
+        let mut state = lock(&self.0.state);
         let Some(connection) = state.network.connections.get_mut(&wire) else {
             return Poll::Ready(None);
         };
@@ -358,30 +358,29 @@ impl State {
 
     /// Takes what the servers do to their connections, and what they have written.
     pub(crate) fn carry_out(&mut self) {
-        let outputs: Vec<_> = std::iter::from_fn(|| self.ensemble.poll_output()).collect();
-        self.route(outputs);
+        while let Some(output) = self.ensemble.poll_output() {
+            self.route(output);
+        }
         for written in self.ensemble.take_written() {
             self.written(&written);
         }
     }
 
     /// Sends what the servers send to where it belongs.
-    pub(crate) fn route(&mut self, outputs: Vec<Output>) {
+    pub(crate) fn route(&mut self, output: Output) {
         let now = self.now();
-        for output in outputs {
-            let (id, down) = match output {
-                Output::Frame(id, frame) => {
-                    self.admitted(id, &frame);
-                    (id, Down::Frame(frame))
-                }
-                Output::Closed(id) => (id, Down::Gone),
-            };
-            if let Some(wire) = self.network.by_id.get(&id).copied() {
-                if matches!(down, Down::Gone) {
-                    self.network.by_id.remove(&id);
-                }
-                self.send_down(now, wire, down);
+        let (id, down) = match output {
+            Output::Frame(id, frame) => {
+                self.admitted(id, &frame);
+                (id, Down::Frame(frame))
             }
+            Output::Closed(id) => (id, Down::Gone),
+        };
+        if let Some(wire) = self.network.by_id.get(&id).copied() {
+            if matches!(down, Down::Gone) {
+                self.network.by_id.remove(&id);
+            }
+            self.send_down(now, wire, down);
         }
     }
 

@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use divvy_zookeeper::wire::{Acl, ClientFrame, EventKind, ServerFrame, Stat};
@@ -99,7 +100,7 @@ pub struct Ensemble {
     pub(super) held: VecDeque<(usize, ToLeader)>,
     pub(super) next_ping: Millis,
     /// The transactions that not every server has applied, and how many there were before those.
-    pub(super) log: VecDeque<Transaction>,
+    pub(super) log: VecDeque<Arc<Transaction>>,
     pub(super) log_start: u64,
     pub(super) zxid: i64,
     pub(super) sessions: Sessions,

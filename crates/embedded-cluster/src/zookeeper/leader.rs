@@ -1,5 +1,7 @@
 //! What the leader does, how its followers keep up with it, and how one is elected.
 
+use std::sync::Arc;
+
 use divvy_zookeeper::wire::{ErrorCode, Op, Request};
 
 use super::ensemble::Ensemble;
@@ -204,7 +206,7 @@ impl Ensemble {
         if matches!(transaction.change, Change::CloseSession) {
             self.sessions.remove(session);
         }
-        self.log.push_back(transaction);
+        self.log.push_back(Arc::new(transaction));
         let committed = self.log_end();
         for server in self.followers() {
             self.tell_follower(server, ToFollower::Committed(committed));
@@ -259,7 +261,7 @@ impl Ensemble {
         self.trim();
     }
 
-    fn next_to_apply(&self, server: usize, committed: u64) -> Option<Transaction> {
+    fn next_to_apply(&self, server: usize, committed: u64) -> Option<Arc<Transaction>> {
         let applied = self.servers[server].applied;
         if applied >= committed {
             return None;

@@ -15,6 +15,7 @@
 //!
 //! What it leaves out: access control (lists are taken and kept, and nobody is refused), quotas, observers, the four-letter words,
 //! and everything about files. A transaction is committed at the moment at which its leader decides it, if it reaches a majority.
+//! A request that waits for the leader holds up what comes after it on its connection, where 3.4.6 holds up the whole server.
 //!
 //! ```
 //! use divvy_embedded_cluster::zookeeper::{Config, Ensemble, Output};
