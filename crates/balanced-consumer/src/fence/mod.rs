@@ -247,6 +247,9 @@ impl Fence {
                 .iter()
                 .map(|write| {
                     let held = held.get_mut(&write.assignment.tp);
+                    // A later claim of the same member has a version too, and it is not this one's to write against.
+                    let token = write.assignment.token;
+                    let held = held.filter(|held| held.claim.assignment.token == token);
                     let version = held.map(|held| {
                         if held.unknown.len() < KEPT_UNKNOWN && !held.unknown.contains(&write.data)
                         {
