@@ -124,6 +124,16 @@ impl Checks {
         self.settled_by = self.settled_by.max(Some(by));
     }
 
+    /// Whether everybody is to leave.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.ending
+    }
+
+    /// When the group must have settled after what happened last.
+    pub(crate) fn settles_by(&self) -> Option<Millis> {
+        self.settled_by
+    }
+
     /// From now on nobody has to own anything.
     pub(crate) fn expect_the_end(&mut self) {
         self.ending = true;

@@ -198,12 +198,43 @@ impl What {
     }
 }
 
+/// As a script has it.
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "at {} ms", self.at)?;
-        if let Some(stage) = self.inside {
-            write!(f, " inside a {stage:?}")?;
+        write!(f, "at {}ms", self.at)?;
+        match self.inside {
+            Some(Stage::Claim) => f.write_str(" inside claim")?,
+            Some(Stage::Commit) => f.write_str(" inside commit")?,
+            Some(Stage::Release) => f.write_str(" inside release")?,
+            None => {}
         }
-        write!(f, ": {:?}", self.what)
+        write!(f, " {}", self.what.kind())?;
+        match &self.what {
+            What::Crash { member, down } => write!(f, " {member} {down}ms"),
+            What::Leave { member, away } => write!(f, " {member} {away}ms"),
+            What::Freeze { member, span } => write!(f, " {member} {span}ms"),
+            What::Stall { member, span, cut } => write!(f, " {member} {span}ms {cut}ms"),
+            What::Cut {
+                member,
+                span,
+                lossy,
+                ..
+            } => {
+                let lossy = if *lossy { " lossy" } else { "" };
+                write!(f, " {member} {span}ms{lossy}")
+            }
+            What::Delay { member, by, span } => write!(f, " {member} {by}ms {span}ms"),
+            What::Disconnect { member } | What::Expire { member } => write!(f, " {member}"),
+            What::SlowWork { member, each, span } => write!(f, " {member} {each}ms {span}ms"),
+            What::StopServer { server, down } => write!(f, " {server} {down}ms"),
+            What::CutServer { server, span } => write!(f, " {server} {span}ms"),
+            What::LagServer { server, by, span } => write!(f, " {server} {by}ms {span}ms"),
+            What::ServerClock { by } => write!(f, " {by}ms"),
+            What::Steal { partition, span } => write!(f, " {partition} {span}ms"),
+            What::Grow { topic, by } => write!(f, " {topic} {by}"),
+            What::LookUpErrors { span } => write!(f, " {span}ms"),
+            What::Truncate { topic, partition } => write!(f, " {topic} {partition}"),
+            What::Join => Ok(()),
+        }
     }
 }

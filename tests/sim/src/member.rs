@@ -105,8 +105,14 @@ impl State {
             self.hear_events();
             self.note(|| format!("member {slot} has left"));
             self.crash(slot);
-            let again = self.now() + self.slots[slot].away;
-            self.plan(again, Item::Start(slot));
+            if !self.checks.is_ending() {
+                let away = if self.healed {
+                    0
+                } else {
+                    self.slots[slot].away
+                };
+                self.plan(self.now() + away, Item::Start(slot));
+            }
         }
     }
 

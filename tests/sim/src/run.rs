@@ -63,13 +63,17 @@ async fn live(options: Options, verbose: bool) -> Outcome {
     // Members that were on their way out or down come back now.
     let converged = options.settles_within();
     world.run_until(options.window + converged).await;
+    // Who left in the middle of it came back later.
+    let later = world.act(|state| state.checks.settles_by());
+    let settled = (options.window + converged).max(later.unwrap_or(0) + 1);
+    world.run_until(settled).await;
     world.act(|state| {
         state.appending = false;
         if let Some(why) = state.unsettled() {
             state.violation(format!("{why}, {converged} ms after everything was healed"));
         }
     });
-    let read = options.window + converged + options.commit_interval + READING;
+    let read = settled + options.commit_interval + READING;
     world.run_until(read).await;
     world.act(|state| {
         if let Some(why) = state.unread() {

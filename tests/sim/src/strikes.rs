@@ -81,8 +81,7 @@ impl State {
                     self.strike(now, index);
                 }
             }
-            // After everything is healed, who is not up stays down.
-            Item::Start(slot) if !self.healed => self.starting.push(slot),
+            Item::Start(slot) => self.starting.push(slot),
             Item::Thaw(slot) => self.thaw(now, slot),
             Item::Mend(slot) => self.note(|| format!("the link of member {slot} works again")),
             Item::StartServer(server) => {

@@ -118,13 +118,7 @@ const SHOWN: usize = 60;
 pub fn describe(name: &str, options: &Options, outcome: &Outcome) -> String {
     let mut lines = vec![format!("{name}: {} violations", outcome.violations.len())];
     lines.extend(outcome.violations.iter().take(10).cloned());
-    let faults = options.faults.iter().map(|fault| format!("  {fault}"));
-    let plain = Options {
-        faults: Vec::new(),
-        ..options.clone()
-    };
-    lines.push(format!("{plain:?} with the faults"));
-    lines.extend(faults);
+    lines.push(format!("as a script:\n{options}"));
     let first = |line: &String| line.contains("VIOLATION");
     let until = outcome.timeline.iter().position(first);
     let until = until.map_or(outcome.timeline.len(), |at| at + 1);

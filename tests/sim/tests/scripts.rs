@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use divvy_sim::{Script, describe, run};
+use divvy_sim::{Options, Script, describe, run};
 
 #[test]
 fn every_script_goes_as_it_says() {
@@ -66,5 +66,16 @@ fn what_no_script_can_mean_is_refused() {
         "whatever 3",
     ] {
         assert!(line.parse::<Script>().is_err(), "{line}");
+    }
+}
+
+/// What a failing seed prints can be kept as a script, and shortened.
+#[test]
+fn a_seed_as_a_script_is_the_same_run() {
+    for seed in 0..200 {
+        let options = Options::from_seed(seed);
+        let script: Script = options.to_string().parse().expect("a script");
+        assert_eq!(script.options, options);
+        assert!(script.expectations.is_empty());
     }
 }
