@@ -140,7 +140,8 @@ impl Driver {
                         return Ok(SessionEvent::ReleaseFailed { tp, error });
                     }
                 }
-                registry.release(&tp, token).await
+                let fence = offsets.fence_path(&tp);
+                registry.release(&tp, token, &fence).await
             },
             |error| SessionEvent::ReleaseFailed { tp: failed, error },
         );

@@ -102,7 +102,8 @@ impl Fence {
         }
     }
 
-    fn path(&self, tp: &TopicPartition) -> String {
+    /// The node that every claim of a partition writes.
+    pub(crate) fn path(&self, tp: &TopicPartition) -> String {
         (self.path)(&self.group, &tp.topic, tp.partition)
     }
 

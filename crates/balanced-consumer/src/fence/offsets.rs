@@ -145,6 +145,11 @@ impl GroupOffsets {
         }
     }
 
+    /// The node that every claim of a partition writes before anything is handed out.
+    pub(crate) fn fence_path(&self, tp: &TopicPartition) -> String {
+        self.fence.path(tp)
+    }
+
     /// Gives a partition up whose offset was committed.
     pub(crate) async fn release(&self, assignment: &Assignment) -> Result<()> {
         let last = self.checkpoints().remove(&assignment.tp);

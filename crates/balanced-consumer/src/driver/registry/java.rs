@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use async_trait::async_trait;
 use divvy_protocol::TopicPartition;
 use divvy_zookeeper::documents::{Member, Pattern, Registration};
-use divvy_zookeeper::{Create, Delete, Node, Result, paths};
+use divvy_zookeeper::{Create, Delete, DeleteChecked, Node, Result, paths};
 
 use super::entry::names_topic;
 use super::{ATTEMPTS, Meaning, Own, Registry, SHOWN_DATA};
@@ -233,17 +233,36 @@ impl Registry for JavaRegistry {
         })
     }
 
-    async fn release(&self, tp: &TopicPartition, token: Option<Token>) -> Result<SessionEvent> {
+    async fn release(
+        &self,
+        tp: &TopicPartition,
+        token: Option<Token>,
+        fence: &str,
+    ) -> Result<SessionEvent> {
         let path = self.owner_path(tp);
+        let session = &self.own.session;
         for _ in 0..ATTEMPTS {
-            let Some(stat) = self.own.session.exists(&path).await? else {
+            if self.owned(&path, token).await?.is_none() {
+                break;
+            }
+            // Read before the owner node is looked at: whoever takes the partition over after that, because Kafka's own consumer
+            // has deleted the owner node, changes it. The versions of owner nodes tell nothing, because all of them are 0.
+            let fenced = session.exists(fence).await?;
+            let Some(version) = self.owned(&path, token).await? else {
                 break;
             };
-            let ours = stat.ephemeral_owner == self.own.session.id()
-                && token.is_none_or(|token| token.0 == stat.czxid);
-            if !ours
-                || self.own.session.delete(&path, Some(stat.version)).await? != Delete::BadVersion
-            {
+            let changed = match fenced {
+                Some(fenced) => matches!(
+                    session
+                        .delete_checked(&path, Some(version), fence, Some(fenced.version))
+                        .await?,
+                    DeleteChecked::CheckBadVersion
+                        | DeleteChecked::CheckNoNode
+                        | DeleteChecked::BadVersion
+                ),
+                None => session.delete(&path, Some(version)).await? == Delete::BadVersion,
+            };
+            if !changed {
                 break;
             }
         }
@@ -271,6 +290,18 @@ impl Registry for JavaRegistry {
             token,
             ownership,
         })
+    }
+}
+
+impl JavaRegistry {
+    /// The version of an owner node, if it is of this session and of this claim.
+    async fn owned(&self, path: &str, token: Option<Token>) -> Result<Option<i32>> {
+        let stat = self.own.session.exists(path).await?;
+        let ours = stat.filter(|stat| {
+            stat.ephemeral_owner == self.own.session.id()
+                && token.is_none_or(|token| token.0 == stat.czxid)
+        });
+        Ok(ours.map(|stat| stat.version))
     }
 }
 

@@ -46,8 +46,14 @@ pub(super) trait Registry: Debug + Send + Sync {
     /// Creates the owner node, and watches it or the one that is in the way.
     async fn claim(&self, tp: &TopicPartition, thread: &ConsumerThreadId) -> Result<SessionEvent>;
 
-    /// Deletes the owner node where it is this session's and of this claim.
-    async fn release(&self, tp: &TopicPartition, token: Option<Token>) -> Result<SessionEvent>;
+    /// Deletes the owner node where it is this session's and of this claim. `fence` is the node that every claim of the partition
+    /// writes before anything is handed out.
+    async fn release(
+        &self,
+        tp: &TopicPartition,
+        token: Option<Token>,
+        fence: &str,
+    ) -> Result<SessionEvent>;
 
     /// Looks whose the owner node is, and watches it.
     async fn check_owner(&self, tp: &TopicPartition, token: Token) -> Result<SessionEvent>;

@@ -348,7 +348,12 @@ impl Registry for PyKafkaRegistry {
         })
     }
 
-    async fn release(&self, tp: &TopicPartition, _: Option<Token>) -> Result<SessionEvent> {
+    async fn release(
+        &self,
+        tp: &TopicPartition,
+        _: Option<Token>,
+        _: &str,
+    ) -> Result<SessionEvent> {
         // A partition has one claim at a time, so whatever is of this session belongs to this one.
         for (path, node) in self.claims(tp.partition).await? {
             if self.is_of_session(&node.stat) {
