@@ -1,7 +1,7 @@
 //! Brokers: the logs, and how a member reads them.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -124,11 +124,15 @@ impl Reading {
     }
 }
 
-/// One message of format 0, which needs no time.
+/// One message of format 0, which needs no time. The checksum does not cover the offset, so that one message does for all.
 fn encode(offset: i64) -> Option<Bytes> {
-    let mut builder = RecordsBuilder::new(0, Compression::None).ok()?;
-    builder.try_append(None, None, Some(b"x"), &[]).ok()?;
-    let mut bytes = builder.finish().ok()?.to_vec();
+    static MESSAGE: OnceLock<Option<Vec<u8>>> = OnceLock::new();
+    let message = MESSAGE.get_or_init(|| {
+        let mut builder = RecordsBuilder::new(0, Compression::None).ok()?;
+        builder.try_append(None, None, Some(b"x"), &[]).ok()?;
+        Some(builder.finish().ok()?.to_vec())
+    });
+    let mut bytes = message.clone()?;
     *bytes.first_chunk_mut::<8>()? = offset.to_be_bytes();
     Some(bytes.into())
 }

@@ -55,7 +55,7 @@ pub enum What {
     Join,
     /// The process is stopped for a time, as by SIGSTOP or a pause of its machine. Its clock goes on.
     Freeze { member: usize, span: Millis },
-    /// The machine stands still for a time, and its link fails with it, and for longer.
+    /// The machine stands still for a time, and its link fails shortly after, and for longer.
     Stall {
         member: usize,
         span: Millis,

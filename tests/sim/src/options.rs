@@ -86,7 +86,10 @@ impl Options {
             0 if partitions > 1 => vec![partitions / 2, partitions - partitions / 2],
             _ => vec![partitions],
         };
-        let window = rng.random_range(60_000..150_000);
+        let window = match crowd {
+            true => rng.random_range(40_000..60_000),
+            false => rng.random_range(40_000..100_000),
+        };
         let mut options = Self {
             seed,
             members,
@@ -101,7 +104,7 @@ impl Options {
                 true => rng.random_range(8_000..20_000),
                 false => rng.random_range(1_000..8_000),
             },
-            append_gap: rng.random_range(300..900),
+            append_gap: rng.random_range(400..1_200),
             window,
             faults: Vec::new(),
         };
@@ -147,33 +150,33 @@ impl Options {
         let topic = rng.random_range(0..self.topics.len());
         let span = self.span(rng);
         match rng.random_range(0..100) {
-            0..12 => What::Crash {
+            0..10 => What::Crash {
                 member,
                 down: rng.random_range(50..2 * self.session_timeout),
             },
-            12..20 => What::Leave {
+            10..19 => What::Leave {
                 member,
                 away: rng.random_range(50..self.session_timeout),
             },
-            20..24 => What::Join,
-            24..36 => What::Freeze { member, span },
-            36..41 => What::Stall {
+            19..23 => What::Join,
+            23..33 => What::Freeze { member, span },
+            33..41 => What::Stall {
                 member,
                 span: rng.random_range(50..self.session_timeout),
                 cut: self.span(rng),
             },
-            41..54 => What::Cut {
+            41..53 => What::Cut {
                 member,
                 ways: [Ways::Both, Ways::Up, Ways::Down][rng.random_range(0..3)],
                 span,
                 lossy: rng.random_bool(0.5),
             },
-            54..59 => What::Delay {
+            53..60 => What::Delay {
                 member,
                 by: rng.random_range(10..self.session_timeout / 2),
                 span,
             },
-            59..64 => What::Disconnect { member },
+            60..64 => What::Disconnect { member },
             64..66 => What::Steal {
                 partition: rng.random_range(0..64),
                 span: rng.random_range(1..self.session_timeout * 3 / 5),

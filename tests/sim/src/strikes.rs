@@ -17,6 +17,8 @@ use crate::world::{Item, State};
 
 /// How long a fault waits for its moment.
 const PATIENCE: Millis = 8_000;
+/// How long after a machine stalls its link fails: what was on its way arrives, and is found when the machine goes on.
+const LAST_ANSWERS: Millis = 20;
 /// When something is tried again for which the servers must have a leader.
 const RETRY: Millis = 500;
 
@@ -93,6 +95,9 @@ impl State {
                 self.note(|| format!("server {server} reaches the others again"));
                 self.ensemble.heal(now, server);
                 self.carry_out();
+            }
+            Item::Cut(slot, span) if !self.healed => {
+                self.cut(now, slot, Ways::Both, span, true);
             }
             Item::LagServer(server, by) => self.ensemble.set_lag(now, server, by),
             // A link that was healed before its time lets the lease live.
@@ -187,7 +192,7 @@ impl State {
             What::Freeze { span, .. } => self.freeze(now, slot, span),
             What::Stall { span, cut, .. } => {
                 self.freeze(now, slot, span);
-                self.cut(now, slot, Ways::Both, span.max(cut), true);
+                self.plan(now + LAST_ANSWERS, Item::Cut(slot, span.max(cut)));
             }
             What::Cut {
                 ways, span, lossy, ..

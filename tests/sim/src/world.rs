@@ -59,6 +59,8 @@ pub(crate) enum Item {
     Thaw(usize),
     /// A link works again.
     Mend(usize),
+    /// A link fails in both directions, for a time.
+    Cut(usize, Millis),
     StartServer(usize),
     HealServer(usize),
     LagServer(usize, Millis),
