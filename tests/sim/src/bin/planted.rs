@@ -155,6 +155,8 @@ impl Garden {
             ])
             .current_dir(&self.copy)
             .env("CARGO_TARGET_DIR", &self.target)
+            // What is left of another bug's build must not get into this one's.
+            .env("CARGO_INCREMENTAL", "0")
             .output()?;
         if !built.status.success() {
             bail!(
