@@ -1,5 +1,6 @@
 //! The `divvy` program. Messages go to stdout and nothing else does; events, progress and errors go to stderr.
 
+mod bench;
 mod consume;
 mod errors;
 mod events;
@@ -42,6 +43,9 @@ enum Command {
     /// List, describe or create topics.
     #[command(subcommand)]
     Topic(topic::Topic),
+    /// Measure how fast a topic is read or written from here.
+    #[command(subcommand)]
+    Bench(bench::Bench),
 }
 
 fn main() -> ExitCode {
@@ -59,6 +63,7 @@ async fn start() -> ExitCode {
         Command::Produce(args) => Box::pin(produce::run(args)).await,
         Command::Tail(args) => Box::pin(tail::run(args)).await,
         Command::Topic(args) => Box::pin(topic::run(args)).await,
+        Command::Bench(args) => Box::pin(bench::run(args)).await,
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -269,14 +269,14 @@ fn too_large(topic: &str, size: usize, max: usize) -> ProducerError {
 }
 
 /// The cluster's errors as they are, so that those of the configuration are told from others.
-fn plain(error: ProducerError) -> anyhow::Error {
+pub(crate) fn plain(error: ProducerError) -> anyhow::Error {
     match error {
         ProducerError::Client(error) => error.into(),
         other => other.into(),
     }
 }
 
-fn acks(text: &str) -> Result<Acks, String> {
+pub(crate) fn acks(text: &str) -> Result<Acks, String> {
     match text {
         "0" => Ok(Acks::None),
         "1" => Ok(Acks::Leader),
@@ -293,7 +293,7 @@ fn delimiter(text: &str) -> Result<String, String> {
     }
 }
 
-fn duration_or_zero(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration_or_zero(text: &str) -> Result<Duration, String> {
     match text {
         "0" | "0s" | "0ms" => Ok(Duration::ZERO),
         _ => duration(text),

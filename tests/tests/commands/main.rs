@@ -1,6 +1,7 @@
 //! The commands of the `divvy` program on real clusters, 0.8.2.2 and 0.9.0.1, each by itself: what is read and from where, where
 //! offsets are kept, what topics look like, and what is said when something is wrong.
 
+mod bench;
 mod codecs;
 mod errors;
 mod java_groups;
