@@ -60,5 +60,5 @@ pub use crate::producer::{Acknowledged, NumberProducer};
 pub use crate::proxy::{Direction, Proxy, ProxyMode, ZooKeeperRequest};
 pub use crate::pykafka::PyKafkaConsumer;
 pub use crate::turn::turn;
-pub use crate::wait::{is_long, scale, unique, wait_for, wait_some};
+pub use crate::wait::{is_long, scale, unique, wait_for, wait_some, wait_until};
 pub use crate::zookeeper_view::{Owner, ZooKeeperView};

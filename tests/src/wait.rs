@@ -47,6 +47,34 @@ pub fn wait_some<T>(
     }
 }
 
+/// As [`wait_for`], for a test that is a task itself.
+///
+/// # Errors
+///
+/// As for [`wait_for`].
+pub async fn wait_until(
+    within: Duration,
+    what: &str,
+    mut condition: impl FnMut() -> bool,
+) -> Result<()> {
+    let deadline = Instant::now() + within;
+    loop {
+        let late = Instant::now() >= deadline;
+        if condition() {
+            return Ok(());
+        }
+        if late {
+            bail!("waited {within:?} in vain for {what}");
+        }
+        tokio::time::sleep(REST).await;
+    }
+}
+
+/// Lets so much time pass, for what is about time that passes and nothing else. Everything else waits for a condition.
+pub async fn pass(time: Duration) {
+    tokio::time::sleep(time).await;
+}
+
 /// Whether the tests run with their full figures: `DIVVY_TEST_LONG=1`, which `tests/run-long` sets.
 pub fn is_long() -> bool {
     std::env::var_os("DIVVY_TEST_LONG").is_some_and(|value| !value.is_empty() && value != "0")
