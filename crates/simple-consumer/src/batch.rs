@@ -30,34 +30,40 @@ impl<'a> Batch<'a> {
 
     /// The partition of all its messages.
     pub fn partition(&self) -> &TopicPartition {
-        &self.open.tp
+        &self.open.origin.tp
     }
 
     /// The end of the partition's log as far as it can be read, when the batch was fetched.
     pub fn high_watermark(&self) -> i64 {
-        self.open.high_watermark
+        self.open.origin.high_watermark
     }
 
     /// What acknowledges its messages, for as long as that takes.
     pub fn acker(&self) -> Acker {
-        Acker::new(self.engine, &self.open.tp, self.open.epoch, self.open.token)
+        Acker::new(
+            self.engine,
+            &self.open.origin.tp,
+            self.open.origin.epoch,
+            self.open.origin.token,
+        )
     }
 
     /// The fencing token of the claim under which it is handed out, as [`Assignment::token`](crate::Assignment::token): a sink
     /// that refuses smaller ones than it has seen is safe from members that do not know yet that they lost the partition.
     pub fn token(&self) -> i64 {
-        self.open.token
+        self.open.origin.token
     }
 
     /// Whether the partition is this consumer's alone at this moment. Records of a batch in hand are not checked one by one;
     /// whoever works on it for long asks this before each side effect.
     pub fn is_current(&self) -> bool {
-        self.engine.is_valid(&self.open.tp, self.open.epoch)
+        self.engine
+            .is_valid(&self.open.origin.tp, self.open.origin.epoch)
     }
 
     /// The hold under which it is handed out.
     pub(crate) fn epoch(&self) -> u64 {
-        self.open.epoch
+        self.open.origin.epoch
     }
 
     /// Up to which offset the log is known by what was yielded: what it holds below was yielded.
@@ -82,9 +88,8 @@ impl<'a> Batch<'a> {
 
     /// The offset of the next record, without yielding it.
     pub fn peek_offset(&self) -> Option<i64> {
-        let Open { records, place, .. } = &*self.open;
-        let mut cursor = place.cursor;
-        let (record, _) = records.next_with_buf(&mut cursor)?;
+        let mut cursor = self.open.place.cursor;
+        let record = self.open.origin.records.next_at(&mut cursor)?;
         Some(record.offset)
     }
 
@@ -97,24 +102,18 @@ impl<'a> Batch<'a> {
     pub fn records(&mut self) -> BatchRecords<'_> {
         BatchRecords {
             engine: self.explicit.then_some(self.engine),
-            records: &self.open.records,
+            records: &self.open.origin.records,
             place: &mut self.open.place,
-            tp: &self.open.tp,
-            epoch: self.open.epoch,
+            tp: &self.open.origin.tp,
+            epoch: self.open.origin.epoch,
         }
     }
 
     /// The next record as a message of its own, which is finished by its acknowledgement alone.
     pub fn next_owned(&mut self) -> Option<OwnedMessage> {
-        let open = &mut *self.open;
-        let (record, buffer) = open.place.advance(&open.records)?;
-        Some(OwnedMessage::new(
-            self.engine,
-            &open.tp,
-            (open.epoch, open.token),
-            &record,
-            buffer,
-        ))
+        let Open { origin, place, .. } = &mut *self.open;
+        let (record, buffer) = place.advance(&origin.records)?;
+        Some(OwnedMessage::detached(self.engine, origin, &record, buffer))
     }
 }
 

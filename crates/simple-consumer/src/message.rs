@@ -2,44 +2,48 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use divvy_client::TopicPartition;
-use divvy_protocol::records::{Cursor, Record};
+use divvy_protocol::records::Record;
 
 use crate::acker::Acker;
 use crate::engine::Engine;
-use crate::receiver::Open;
+use crate::receiver::Origin;
 
 /// A message that borrows from the fetch buffer. It is finished when the consumer is asked for more, or committed, or closed.
 #[derive(Clone, Debug)]
 pub struct Message<'a> {
     engine: &'a Arc<Engine>,
-    open: &'a Open,
+    origin: &'a Origin,
     record: Record<'a>,
     buffer: &'a Bytes,
 }
 
 impl<'a> Message<'a> {
-    /// The message at a cursor. `None` at the end.
-    pub(crate) fn at(engine: &'a Arc<Engine>, open: &'a Open, mut cursor: Cursor) -> Option<Self> {
-        let (record, buffer) = open.records.next_with_buf(&mut cursor)?;
+    /// A message that is handed out.
+    pub(crate) fn new(
+        engine: &'a Arc<Engine>,
+        origin: &'a Origin,
+        record: Record<'a>,
+        buffer: &'a Bytes,
+    ) -> Self {
         if engine.acks_explicitly() {
-            engine.detach(&open.tp, open.epoch, record.offset);
+            engine.detach(&origin.tp, origin.epoch, record.offset);
         }
-        Some(Self {
+        Self {
             engine,
-            open,
+            origin,
             record,
             buffer,
-        })
+        }
     }
 
     /// Its partition.
     pub fn partition(&self) -> &'a TopicPartition {
-        &self.open.tp
+        &self.origin.tp
     }
 
     /// Its topic.
     pub fn topic(&self) -> &'a str {
-        &self.open.tp.topic
+        &self.origin.tp.topic
     }
 
     /// Its offset.
@@ -69,29 +73,32 @@ impl<'a> Message<'a> {
 
     /// What acknowledges it, for as long as that takes.
     pub fn acker(&self) -> Acker {
-        Acker::new(self.engine, &self.open.tp, self.open.epoch, self.open.token)
+        Acker::new(
+            self.engine,
+            &self.origin.tp,
+            self.origin.epoch,
+            self.origin.token,
+        )
     }
 
     /// The fencing token of the claim under which it is handed out, as [`Assignment::token`](crate::Assignment::token).
     pub fn token(&self) -> i64 {
-        self.open.token
+        self.origin.token
     }
 
     /// Whether its partition is this consumer's alone at this moment.
     pub fn is_current(&self) -> bool {
-        self.engine.is_valid(&self.open.tp, self.open.epoch)
+        self.engine.is_valid(&self.origin.tp, self.origin.epoch)
     }
 
     /// Makes it outlive the next call. It shares the fetch buffer and is finished by [`OwnedMessage::ack`] alone: until then no
     /// offset beyond it is committed.
     pub fn into_owned(self) -> OwnedMessage {
-        OwnedMessage::new(
-            self.engine,
-            &self.open.tp,
-            (self.open.epoch, self.open.token),
-            &self.record,
-            self.buffer,
-        )
+        if self.engine.acks_explicitly() {
+            // Its acknowledgement is awaited since it was handed out.
+            return OwnedMessage::new(self.engine, self.origin, &self.record, self.buffer);
+        }
+        OwnedMessage::detached(self.engine, self.origin, &self.record, self.buffer)
     }
 }
 
@@ -117,20 +124,23 @@ pub struct OwnedMessage {
 
 impl OwnedMessage {
     /// Makes a record outlive its batch; its acknowledgement is awaited from now on.
-    pub(crate) fn new(
+    pub(crate) fn detached(
         engine: &Arc<Engine>,
-        tp: &TopicPartition,
-        (epoch, token): (u64, i64),
+        origin: &Origin,
         record: &Record<'_>,
         buffer: &Bytes,
     ) -> Self {
-        engine.detach(tp, epoch, record.offset);
+        engine.detach(&origin.tp, origin.epoch, record.offset);
+        Self::new(engine, origin, record, buffer)
+    }
+
+    fn new(engine: &Arc<Engine>, origin: &Origin, record: &Record<'_>, buffer: &Bytes) -> Self {
         let share = |part: &[u8]| buffer.slice_ref(part);
         Self {
             engine: Arc::clone(engine),
-            epoch,
-            token,
-            tp: tp.clone(),
+            epoch: origin.epoch,
+            token: origin.token,
+            tp: origin.tp.clone(),
             offset: record.offset,
             timestamp: record.timestamp,
             key: record.key.map(share),

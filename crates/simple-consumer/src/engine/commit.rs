@@ -97,10 +97,11 @@ impl Engine {
         store: &dyn OffsetStore,
         wanted: impl Fn(&TopicPartition, &Held) -> bool,
     ) -> Vec<Due> {
-        let state = lock(&self.state);
-        let held = state.partitions.iter();
+        let mut state = lock(&self.state);
+        let held = state.partitions.iter_mut();
         held.filter(|(tp, held)| wanted(tp, held))
             .filter_map(|(_, held)| {
+                held.catch_up();
                 let offset = held.progress.finished();
                 let stored = held.committed.is_some_and(|(committed, since)| {
                     let forgotten = store

@@ -1,5 +1,8 @@
 //! Handing out and giving back.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
 use divvy_client::{Chunk, FetchError, TopicPartition};
 use divvy_protocol::records::RecordsError;
 
@@ -7,6 +10,7 @@ use super::{Engine, Held};
 use crate::config::AckMode;
 use crate::error::Error;
 use crate::event::Event;
+use crate::gate::Gate;
 use crate::sync::lock;
 
 /// What a receiver took out of the queue.
@@ -20,6 +24,65 @@ pub(crate) enum Taken {
 
 /// How often a damaged entry is fetched before it is believed: damage on the way is not there the next time.
 const CORRUPT_ATTEMPTS: u32 = 3;
+
+/// What a receiver and the engine say to each other about a chunk that is being handed out message by message, without a lock.
+///
+/// While it stands, the partition counts as being in the application's hands. So a receiver that misses a recall for a moment
+/// hands out one message more, and whoever recalled waits for that to be given back as for the others.
+#[derive(Debug)]
+pub(crate) struct Hand {
+    gate: Arc<dyn Gate>,
+    /// The engine wants to be asked before the next message.
+    recalled: AtomicBool,
+    /// Messages below this offset are finished.
+    finished: AtomicI64,
+}
+
+impl Hand {
+    fn new(gate: &Arc<dyn Gate>) -> Arc<Self> {
+        Arc::new(Self {
+            gate: Arc::clone(gate),
+            recalled: AtomicBool::new(false),
+            finished: AtomicI64::new(i64::MIN),
+        })
+    }
+
+    /// Whether the next message may be handed out.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.recalled.load(Ordering::Acquire) && self.gate.is_open()
+    }
+
+    /// Finishes the messages below an offset.
+    pub(crate) fn finish_below(&self, next_offset: i64) {
+        self.finished.store(next_offset, Ordering::Release);
+    }
+}
+
+/// What the application has of a partition.
+#[derive(Debug)]
+pub(super) struct InHand {
+    /// Under which hold it was handed out.
+    pub(super) epoch: u64,
+    hand: Arc<Hand>,
+}
+
+impl Held {
+    /// Has receivers ask before they hand out another message.
+    pub(super) fn recall(&self) {
+        if let Some(in_hand) = &self.in_hand {
+            in_hand.hand.recalled.store(true, Ordering::Release);
+        }
+    }
+
+    /// Takes in what was finished without telling the engine.
+    pub(super) fn catch_up(&mut self) {
+        if let Some(in_hand) = &self.in_hand {
+            let finished = in_hand.hand.finished.load(Ordering::Acquire);
+            self.position = self.position.max(finished);
+            self.progress.advance(finished);
+        }
+    }
+}
 
 impl Engine {
     /// Takes the next item out of the queue for a receiver, if there is one for it.
@@ -88,27 +151,30 @@ impl Engine {
         held.is_some_and(|held| held.receiver == receiver && !held.stopping)
     }
 
-    /// Marks messages of a partition as being in the application's hands. Gives `false` where they must not be handed out.
+    /// Marks messages of a partition as being in the application's hands. Gives `None` where they must not be handed out.
     pub(crate) fn hand_out(
         &self,
         receiver: usize,
         tp: &TopicPartition,
         epoch: u64,
         high_watermark: i64,
-    ) -> bool {
+    ) -> Option<Arc<Hand>> {
         let mut state = lock(&self.state);
-        let Some(held) = state.held_as(tp, epoch) else {
-            return false;
-        };
+        let held = state.held_as(tp, epoch)?;
         if held.receiver != receiver || held.paused || !held.is_open() {
-            return false;
+            return None;
         }
-        held.in_hand = Some(epoch);
+        held.catch_up();
+        let hand = Hand::new(&held.gate);
+        held.in_hand = Some(InHand {
+            epoch,
+            hand: Arc::clone(&hand),
+        });
         if self.watches_stalls() {
             held.begin_work();
         }
         held.high_watermark = Some(high_watermark);
-        true
+        Some(hand)
     }
 
     /// Takes back what was handed out: everything below `next_offset` was yielded to the application.

@@ -22,7 +22,8 @@ use divvy_zookeeper::Executor;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
-pub(crate) use self::hand::Taken;
+use self::hand::InHand;
+pub(crate) use self::hand::{Hand, Taken};
 pub(crate) use self::position::retry_backoff;
 pub use self::position::{SeekTo, Start};
 use self::stall::Busy;
@@ -89,7 +90,7 @@ struct Held {
     /// Nothing more is handed out.
     stopping: bool,
     /// Messages are in the application's hands, under this hold, and will be given back.
-    in_hand: Option<u64>,
+    in_hand: Option<InHand>,
     /// The application has messages that it has not finished.
     busy: Option<Busy>,
     /// The receiver that hands it out.
@@ -219,6 +220,9 @@ impl Engine {
         if state.closed {
             return;
         }
+        if let Some(before) = state.partitions.get(&assignment.tp) {
+            before.recall();
+        }
         let epoch = state.next_epoch();
         let tp = assignment.tp.clone();
         let held = Held {
@@ -257,6 +261,7 @@ impl Engine {
                 return true;
             };
             held.stopping = true;
+            held.recall();
             self.backend.stop(tp);
         }
         self.settled_by(tp, deadline).await
@@ -283,7 +288,8 @@ impl Engine {
     /// Lets go of a partition at once: what is in the application's hands becomes stale, and nothing is committed.
     pub fn remove(&self, tp: &TopicPartition) {
         let mut state = lock(&self.state);
-        if state.partitions.remove(tp).is_some() {
+        if let Some(held) = state.partitions.remove(tp) {
+            held.recall();
             self.backend.stop(tp);
         }
         drop(state);
@@ -311,7 +317,9 @@ impl Engine {
             held(&mut state, tp)?;
         }
         for tp in tps {
-            held(&mut state, tp)?.paused = paused;
+            let held = held(&mut state, tp)?;
+            held.paused = paused;
+            held.recall();
         }
         drop(state);
         self.wake();
@@ -333,6 +341,8 @@ impl Engine {
         let receiver = (1 << 16) + state.receivers;
         let held = held(&mut state, tp)?;
         held.receiver = receiver;
+        held.recall();
+        held.catch_up();
         if held.is_fetched() {
             self.backend.start(tp, held.position);
         }
@@ -353,6 +363,7 @@ impl Engine {
         let mut state = lock(&self.state);
         for (tp, held) in &mut state.partitions {
             held.stopping = true;
+            held.recall();
             self.backend.stop(tp);
         }
     }
@@ -369,7 +380,9 @@ impl Engine {
         {
             let mut state = lock(&self.state);
             state.closed = true;
-            state.partitions.clear();
+            for held in std::mem::take(&mut state.partitions).values() {
+                held.recall();
+            }
         }
         self.settled.notify_waiters();
         self.backend.close().await;

@@ -16,6 +16,7 @@ impl Engine {
             if let Some(held) = state.partitions.get_mut(tp) {
                 held.epoch = epoch;
                 held.suspended = true;
+                held.recall();
                 self.backend.stop(tp);
             }
         }
@@ -41,7 +42,9 @@ impl Engine {
 
     /// Notes that the application has given back what it had of a partition.
     pub(super) fn taken_back(&self, tp: &TopicPartition, held: &mut Held) {
-        let suspended_since = held.in_hand.take().is_some_and(|epoch| epoch < held.epoch);
+        held.catch_up();
+        let in_hand = held.in_hand.take();
+        let suspended_since = in_hand.is_some_and(|in_hand| in_hand.epoch < held.epoch);
         held.advance_work();
         if suspended_since && held.is_fetched() {
             self.backend.start(tp, held.position);
@@ -58,6 +61,7 @@ impl Engine {
         };
         held.epoch = next_epoch;
         held.since = next_epoch;
+        held.recall();
         held.in_hand = None;
         held.progress.rewind(offset);
         held.advance_work();

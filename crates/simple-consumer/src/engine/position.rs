@@ -212,6 +212,7 @@ impl Engine {
         held.since = next_epoch;
         held.position = offset;
         held.progress = Progress::new(offset);
+        held.recall();
         held.in_hand = None;
         held.advance_work();
         held.corrupt = None;
@@ -302,7 +303,10 @@ impl Engine {
 
     /// The offset of the next message to hand out.
     pub(crate) fn position(&self, tp: &TopicPartition) -> Result<i64> {
-        Ok(held(&mut lock(&self.state), tp)?.position)
+        let mut state = lock(&self.state);
+        let held = held(&mut state, tp)?;
+        held.catch_up();
+        Ok(held.position)
     }
 
     /// The end of the log as of the last batch.

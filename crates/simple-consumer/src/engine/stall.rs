@@ -49,7 +49,7 @@ impl Held {
 }
 
 impl Engine {
-    pub(super) fn watches_stalls(&self) -> bool {
+    pub(crate) fn watches_stalls(&self) -> bool {
         self.config.max_processing_interval.is_some()
     }
 

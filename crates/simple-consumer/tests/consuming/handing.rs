@@ -8,6 +8,7 @@ use divvy_simple_consumer::{Error, SimpleConsumerConfig};
 use futures_util::FutureExt;
 
 use crate::common::*;
+use crate::unpacking::push_large;
 
 #[tokio::test(start_paused = true)]
 async fn a_batch_holds_what_came_together_in_order() {
@@ -119,51 +120,6 @@ async fn gets_many_of_several_partitions_and_no_more_than_asked_for() {
     assert!(consumer.get_many(5, SECOND).await.unwrap().is_empty());
     assert_eq!(before.elapsed().as_secs(), 1);
     assert!(consumer.get_many(0, SECOND).await.unwrap().is_empty());
-}
-
-/// A compressed chunk that is large enough to be unpacked elsewhere.
-fn push_large(backend: &Scripted, partition: i32, first_offset: i64) {
-    let mut random = 1_u32;
-    let noise: Vec<u8> = std::iter::repeat_with(|| {
-        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        random.to_be_bytes()[0]
-    })
-    .take(40 << 10)
-    .collect();
-    backend.push_values(
-        partition,
-        first_offset,
-        &[&noise, b"last"],
-        Compression::Gzip,
-    );
-}
-
-#[tokio::test(start_paused = true)]
-async fn get_many_takes_nothing_before_what_is_being_unpacked() {
-    let backend = Scripted::new(2);
-    let mut consumer = backend.consumer().await;
-    backend.push_values(0, 0, &[b"a"], Compression::None);
-    push_large(&backend, 1, 0);
-    backend.push_values(1, 2, &[b"small"], Compression::None);
-    // This leaves the large chunk in work.
-    let first = soon(consumer.get_many(2, SECOND)).await.unwrap();
-    assert_eq!(first.len(), 1);
-    backend.push_values(0, 1, &[b"b"], Compression::None);
-    // A receive that asks for the other partition alone opens its chunk and leaves that in work.
-    let other = soon(consumer.recv_from(&[tp(0)])).await.unwrap();
-    assert_eq!(other.offset(), 1);
-    backend.push_values(0, 2, &[b"c", b"d"], Compression::None);
-    let other = soon(consumer.recv_from(&[tp(0)])).await.unwrap();
-    assert_eq!(other.offset(), 2);
-    let mut of_partition_1 = Vec::new();
-    while of_partition_1.len() < 3 {
-        for message in soon(consumer.get_many(10, SECOND)).await.unwrap() {
-            if message.partition() == &tp(1) {
-                of_partition_1.push(message.offset());
-            }
-        }
-    }
-    assert_eq!(of_partition_1, [0, 1, 2]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -16,3 +16,4 @@ mod spouts;
 mod stalling;
 mod stores;
 mod suspending;
+mod unpacking;

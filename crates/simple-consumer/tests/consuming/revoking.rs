@@ -53,6 +53,38 @@ async fn nothing_is_handed_out_once_a_partition_stops() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_very_next_message_is_not_handed_out_once_a_partition_is_gone() {
+    let setup = Setup::new(1);
+    setup.fill(0, 3);
+    let (engine, mut consumer) = shared(&setup).await;
+    assert_eq!(next(&mut consumer).await, (0, 0));
+    engine.remove(&tp(0));
+    assert_nothing(&mut consumer).await;
+
+    let claim = |token| Assignment {
+        tp: tp(0),
+        token,
+        stream: 0,
+    };
+    engine.assign(claim(1), at(1), Arc::new(AlwaysOpen));
+    assert_eq!(next(&mut consumer).await, (0, 1));
+    engine.assign(claim(2), at(0), Arc::new(AlwaysOpen));
+    assert_eq!(next(&mut consumer).await, (0, 0), "it is another claim");
+    engine.fail(Error::NoGroup);
+    assert!(matches!(consumer.recv().await, Err(Error::NoGroup)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_very_next_message_is_not_handed_out_after_the_end() {
+    let setup = Setup::new(1);
+    setup.fill(0, 3);
+    let (engine, mut consumer) = shared(&setup).await;
+    assert_eq!(next(&mut consumer).await, (0, 0));
+    engine.close().await;
+    assert!(matches!(consumer.recv().await, Err(Error::Closed)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_dropped_handle_does_not_hold_a_revocation_up() {
     let setup = Setup::new(1);
     setup.fill(0, 3);
