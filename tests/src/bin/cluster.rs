@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result, bail};
 use divvy_tests::{Cluster, ClusterBuilder, wait_for};
 
 const USAGE: &str = "usage: cluster up [--kafka 0.8.2.2|0.9.0.1|0.11.0.3] [--brokers N] [--zookeepers N] \
-                     [--tick-ms N] [--chroot /PATH] [--property KEY=VALUE]…";
+                     [--tick-ms N] [--chroot /PATH] [--property KEY=VALUE]… [--measured]";
 
 fn main() -> Result<()> {
     let cluster = parse(std::env::args().skip(1))?.start()?;
@@ -51,6 +51,10 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<ClusterBuilder> 
     }
     let mut builder = Cluster::builder();
     while let Some(option) = arguments.next() {
+        if option == "--measured" {
+            builder = builder.measured();
+            continue;
+        }
         let value = arguments.next().context(USAGE)?;
         builder = match option.as_str() {
             "--kafka" => builder.kafka(value.parse()?),

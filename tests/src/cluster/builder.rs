@@ -30,6 +30,7 @@ pub struct ClusterBuilder {
     properties: Vec<(String, String)>,
     linked: bool,
     brokers_behind_proxies: bool,
+    measured: bool,
 }
 
 impl Default for ClusterBuilder {
@@ -43,6 +44,7 @@ impl Default for ClusterBuilder {
             properties: Vec::new(),
             linked: false,
             brokers_behind_proxies: false,
+            measured: false,
         }
     }
 }
@@ -95,6 +97,13 @@ impl ClusterBuilder {
     /// advertises.
     pub fn brokers_behind_proxies(mut self) -> Self {
         self.brokers_behind_proxies = true;
+        self
+    }
+
+    /// Gives the brokers what they have in production, for measurements: every compiler of the JVM, and Kafka's own number of
+    /// threads. Default: what starts fast and stays small.
+    pub fn measured(mut self) -> Self {
+        self.measured = true;
         self
     }
 
@@ -220,8 +229,12 @@ impl ClusterBuilder {
         };
         let data = directory.join(format!("broker-{id}"));
         // Compression libraries unpack their native parts there.
-        let options = format!("{JAVA_OPTS} -Djava.io.tmpdir={}", directory.display());
-        let mut environment = environment(jars, &data, "384m", options);
+        let (options, heap) = match self.measured {
+            true => ("-XX:-UsePerfData", "1g"),
+            false => (JAVA_OPTS, "384m"),
+        };
+        let options = format!("{options} -Djava.io.tmpdir={}", directory.display());
+        let mut environment = environment(jars, &data, heap, options);
         environment.extend([
             ("BROKER_ID", id.to_string()),
             ("PORT", port.port().to_string()),
@@ -267,12 +280,15 @@ impl ClusterBuilder {
             ("offsets.topic.replication.factor", &replicas),
             // Every five minutes is too seldom for a test of what happens then.
             ("log.retention.check.interval.ms", "1000"),
-            // Each thread and buffer multiplies with the clusters that run at the same time.
+        ];
+        // Each thread and buffer multiplies with the clusters that run at the same time.
+        let small = [
             ("num.network.threads", "2"),
             ("num.io.threads", "4"),
             ("background.threads", "2"),
             ("log.cleaner.dedupe.buffer.size", "8388608"),
         ];
+        let small = if self.measured { &[] } else { small.as_slice() };
         // Later brokers only; earlier ones would say that they do not know them.
         let newer = [
             ("group.initial.rebalance.delay.ms", "0"),
@@ -292,6 +308,7 @@ impl ClusterBuilder {
         let advertised = proxy.map(|proxy| proxy.address().port().to_string());
         let lines: Vec<String> = defaults
             .into_iter()
+            .chain(small.iter().copied())
             .chain(newer.iter().copied())
             .chain(advertised.as_deref().map(|port| ("advertised.port", port)))
             .chain(own)

@@ -27,10 +27,14 @@ impl Tally {
     pub(crate) fn add(&self, key: Option<&[u8]>, value: Option<&[u8]>) {
         let (key, value) = (key.unwrap_or_default(), value.unwrap_or_default());
         let first = value.first().copied().unwrap_or_default();
-        self.messages.set(self.messages.get() + 1);
-        self.bytes
-            .set(self.bytes.get() + (key.len() + value.len()) as u64);
-        self.value_sum.set(self.value_sum.get() + u64::from(first));
+        self.add_many(1, (key.len() + value.len()) as u64, u64::from(first));
+    }
+
+    /// Counts messages.
+    pub(crate) fn add_many(&self, messages: u64, bytes: u64, value_sum: u64) {
+        self.messages.set(self.messages.get() + messages);
+        self.bytes.set(self.bytes.get() + bytes);
+        self.value_sum.set(self.value_sum.get() + value_sum);
     }
 }
 

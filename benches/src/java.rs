@@ -1,0 +1,62 @@
+//! Kafka's own high-level consumer, measured by Kafka's own tool.
+
+use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, Result};
+use divvy_tests::paths;
+
+use crate::child;
+use crate::contender::{Measured, PATIENCE};
+use crate::site::Site;
+use crate::workload::Workload;
+
+/// Runs `kafka.tools.ConsumerPerformance`. Its clock starts one second after its consumer, and leaves out the five seconds in
+/// which it waits for more; its CPU is that of the whole JVM.
+pub(crate) fn consume(site: &Site, workload: &Workload) -> Result<Measured> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
+    let mut command = Command::new(paths::docker("bin/run-tool.sh"));
+    command
+        .arg("kafka.tools.ConsumerPerformance")
+        .args(["--zookeeper", &site.zookeeper])
+        .args(["--topic", &workload.topic()])
+        .args(["--messages", &workload.messages.to_string()])
+        .args(["--group", &format!("bench-java-{now}")])
+        .args(["--fetch-size", &(1 << 20).to_string(), "--threads", "1"])
+        .env("JARS", site.jars.directory())
+        .env("HEAP", "1g")
+        .env("JAVA_OPTS", "-XX:-UsePerfData");
+    let ended = child::run("ConsumerPerformance", &mut command, PATIENCE)?;
+    let row = ended.stdout.lines().last().unwrap_or_default();
+    let (messages, mb_per_s, msgs_per_s) =
+        parse(row).with_context(|| format!("unexpected output: {}", ended.stdout))?;
+    Ok(Measured {
+        messages,
+        msgs_per_s,
+        mb_per_s,
+        cpu_ns_per_msg: ended.cpu.as_nanos() as f64 / messages.max(1) as f64,
+        peak_rss_mb: ended.peak_rss as f64 / 1e6,
+        value_sum: None,
+    })
+}
+
+/// Messages, millions of bytes a second and messages a second, of the tool's row: start, end, fetch size, MiB, MiB/s, messages,
+/// messages/s.
+fn parse(row: &str) -> Option<(u64, f64, f64)> {
+    let columns: Vec<&str> = row.split(", ").collect();
+    let [
+        _start,
+        _end,
+        _fetch_size,
+        _mib,
+        mib_per_s,
+        messages,
+        msgs_per_s,
+    ] = columns[..]
+    else {
+        return None;
+    };
+    let mib_per_s: f64 = mib_per_s.parse().ok()?;
+    let mb_per_s = mib_per_s * f64::from(1 << 20) / 1e6;
+    Some((messages.parse().ok()?, mb_per_s, msgs_per_s.parse().ok()?))
+}
