@@ -2,6 +2,9 @@ use bytes::Bytes;
 use divvy_protocol::records::{DecodeOptions, Decoded, decode};
 use divvy_protocol::{ErrorCode, TopicPartition};
 
+/// What a chunk unpacks to at a time, beyond its next entry: what is unpacked lies beside the queue and is no part of its budget.
+const UNPACKED_AT_ONCE: usize = 2 << 20;
+
 /// A piece of one partition's log as it came from the broker: whole entries, not checked and not decompressed yet.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -42,11 +45,13 @@ impl Chunk {
         }
     }
 
-    /// Checks and decompresses the entries. With `check_crc` off, damage is noticed only where it breaks the structure.
+    /// Checks and decompresses the entries. With `check_crc` off, damage is noticed only where it breaks the structure. Pauses
+    /// where they unpack to more than should be held at once; the [rest](Decoded::rest) can be decoded later.
     pub fn decode(&self, check_crc: bool) -> Decoded {
         let options = DecodeOptions {
             from_offset: self.from_offset,
             check_crc,
+            pause_after: UNPACKED_AT_ONCE,
             aborted: self.aborted.clone(),
             ..DecodeOptions::default()
         };

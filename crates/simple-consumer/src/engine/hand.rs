@@ -199,15 +199,6 @@ impl Engine {
         self.settled.notify_waiters();
     }
 
-    /// Fetches a partition anew from this offset on, behind what is handed out already.
-    pub(crate) fn refetch(&self, tp: &TopicPartition, epoch: u64, offset: i64) {
-        let state = lock(&self.state);
-        let held = state.partitions.get(tp).filter(|held| held.epoch == epoch);
-        if held.is_some_and(Held::is_fetched) {
-            self.backend.start(tp, offset);
-        }
-    }
-
     /// A receiver is gone with what it took of a partition: that is fetched again, from the first message that was not given back.
     pub(crate) fn put_back(&self, receiver: usize, tp: &TopicPartition, epoch: u64) {
         let mut state = lock(&self.state);

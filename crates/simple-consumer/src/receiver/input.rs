@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use std::thread::available_parallelism;
 
 use divvy_client::{Chunk, FetchError, TopicPartition};
-use divvy_protocol::records::{Cursor, Decoded, Records};
+use divvy_protocol::records::{Cursor, Decoded, Records, Rest};
 use futures_util::FutureExt;
 use tokio::task::JoinHandle;
 
@@ -116,6 +116,19 @@ impl Receiver {
         Item::Decoding(chunk, task)
     }
 
+    /// Has more of a chunk decoded, which unpacks to more than should be held at once: one piece while another is handed out.
+    fn rest_of(&self, chunk: &Chunk, epoch: u64, rest: Rest, from_offset: i64) -> Pending {
+        let runtime = self.engine.runtime().handle();
+        let task = runtime.spawn_blocking(move || rest.decode());
+        let mut chunk = chunk.clone();
+        chunk.from_offset = from_offset;
+        Pending {
+            tp: chunk.tp.clone(),
+            epoch,
+            item: Item::Decoding(chunk, task),
+        }
+    }
+
     /// The first that can be opened: of each partition one at a time, in their order.
     pub(super) fn next_pending(&self, wanted: impl Fn(&TopicPartition) -> bool) -> Option<usize> {
         let free = |tp: &TopicPartition| wanted(tp) && !self.open.contains_key(tp);
@@ -155,16 +168,16 @@ impl Receiver {
         let Some(token) = self.engine.token(&tp, epoch) else {
             return;
         };
-        if decoded.error.is_some() || decoded.rest.is_some() {
+        if decoded.error.is_some() {
             // What was taken behind it comes again, or never.
             self.pending.retain(|pending| pending.tp != tp);
         }
         let error = decoded
             .error
             .and_then(|error| self.engine.damaged(&tp, epoch, decoded.next_offset, &error));
-        if decoded.rest.is_some() {
-            // It unpacks to more than should be held at once: the rest is fetched again in its turn.
-            self.engine.refetch(&tp, epoch, decoded.next_offset);
+        if let Some(rest) = decoded.rest {
+            let pending = self.rest_of(chunk, epoch, rest, decoded.next_offset);
+            self.pending.push_front(pending);
         }
         let open = Open {
             place: Place {

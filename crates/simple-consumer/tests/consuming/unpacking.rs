@@ -143,3 +143,81 @@ async fn what_was_unpacked_ahead_waits_behind_a_chunk_that_is_kept_back() {
         assert_eq!(next(&mut consumer).await, (0, offset));
     }
 }
+
+/// A chunk of six messages that takes little and unpacks to 6 MiB.
+fn dense(partition: i32, first_offset: i64, damaged: Option<i64>) -> Chunk {
+    let zeros = vec![0; 1 << 20];
+    let mut entries = Vec::new();
+    for n in 0..6 {
+        let begin = entries.len();
+        entries.extend_from_slice(&record_set(first_offset + n, &[&zeros], Compression::Gzip));
+        if damaged == Some(n) {
+            let middle = (begin + entries.len()) / 2;
+            entries[middle] ^= 1;
+        }
+    }
+    assert!(entries.len() < 64 << 10, "{}", entries.len());
+    let (begin, end) = (first_offset, first_offset + 6);
+    let mut chunk = Chunk::new(tp(partition), begin, end, 1000, entries.into());
+    chunk.compressed = true;
+    chunk
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_unpacks_to_much_comes_piece_by_piece_and_is_fetched_once() {
+    let backend = Scripted::new(2);
+    let mut consumer = backend.consumer().await;
+    for n in 0..3 {
+        backend.push(0, Ok(dense(0, 6 * n, None)));
+        backend.push(1, Ok(dense(1, 6 * n, None)));
+    }
+    let mut read = [Vec::new(), Vec::new()];
+    let mut largest = 0;
+    while read.iter().map(Vec::len).sum::<usize>() < 36 {
+        let mut batch = soon(consumer.next_batch()).await.unwrap();
+        let partition = batch.partition().partition;
+        let offsets = yielded(&mut batch, 9);
+        largest = largest.max(offsets.len());
+        read[usize::try_from(partition).unwrap()].extend(offsets);
+    }
+    let expected: Vec<i64> = (0..18).collect();
+    assert_eq!(read, [expected.clone(), expected]);
+    for partition in 0..2 {
+        assert_eq!(backend.starts(partition), [0]);
+        assert_eq!(consumer.position(&tp(partition)).unwrap(), 18);
+    }
+    assert!(largest < 6, "a chunk came in one piece");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_seek_leaves_the_pieces_out_that_were_to_come() {
+    let backend = Scripted::new(1);
+    let mut consumer = backend.consumer().await;
+    backend.push(0, Ok(dense(0, 0, None)));
+    assert_eq!(next(&mut consumer).await, (0, 0));
+    consumer.seek(&tp(0), SeekTo::Offset(100)).await.unwrap();
+    backend.push(0, Ok(dense(0, 100, None)));
+    for offset in 100..106 {
+        assert_eq!(next(&mut consumer).await, (0, offset));
+    }
+    assert_nothing(&mut consumer).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn damage_in_a_later_piece_comes_behind_the_pieces_before_it() {
+    let backend = Scripted::new(1);
+    let mut consumer = backend.consumer().await;
+    // It is believed at the third time.
+    backend.push(0, Ok(dense(0, 0, Some(4))));
+    for offset in 0..4 {
+        assert_eq!(next(&mut consumer).await, (0, offset));
+    }
+    for _ in 0..2 {
+        assert_nothing(&mut consumer).await;
+        let mut again = dense(0, 0, Some(4));
+        again.from_offset = 4;
+        backend.push(0, Ok(again));
+    }
+    let error = soon(consumer.recv()).await.unwrap_err();
+    assert!(error.to_string().contains("offset 4"), "{error}");
+}
