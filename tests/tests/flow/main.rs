@@ -8,6 +8,7 @@
 
 mod damage;
 mod idle;
+mod memory;
 mod scene;
 mod slow;
 mod still;

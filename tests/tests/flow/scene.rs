@@ -58,7 +58,11 @@ impl<'a> Topic<'a> {
     ) -> Result<()> {
         let config = ProducerConfig {
             compression,
-            batch_size: 16 << 10,
+            // What is compressed together shall be worth it.
+            batch_size: match compression {
+                Compression::None => 16 << 10,
+                _ => 128 << 10,
+            },
             max_request_size: 2 << 20,
             linger: Duration::from_millis(20),
             ..ProducerConfig::default()
@@ -93,8 +97,9 @@ pub(crate) async fn client(cluster: &Cluster) -> Result<Client> {
 
 /// What is at an offset: the offset, and the same for its whole length.
 pub(crate) fn value(offset: i64, size: usize) -> Vec<u8> {
-    let number = offset.to_be_bytes();
-    number.into_iter().cycle().take(size).collect()
+    let mut value = offset.to_be_bytes().repeat(size / 8 + 1);
+    value.truncate(size);
+    value
 }
 
 /// What was read of each partition, which must be what is there, in order.
