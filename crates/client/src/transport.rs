@@ -1,7 +1,7 @@
 use std::io;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf as _, BufMut, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
@@ -54,11 +54,25 @@ pub(crate) enum FrameError {
 }
 
 /// Cuts a byte stream into frames. Waiting for the next frame can be cancelled without losing any byte.
+///
+/// A frame of some size is read straight into a buffer of its own, which is exactly as large: whoever keeps a piece of it keeps
+/// nothing else, and nothing is copied or cleared before.
 pub(crate) struct FrameReader<R> {
     input: R,
-    buffer: BytesMut,
+    /// What was read ahead: the beginning of the next frame, or small frames.
+    ahead: BytesMut,
+    /// The next frame, as far as it was read, where it is too large for that.
+    large: Option<LargeFrame>,
     limit: usize,
 }
+
+struct LargeFrame {
+    bytes: Vec<u8>,
+    length: usize,
+}
+
+/// How much is read before it is known how long the next frame is.
+const READ_AHEAD: usize = 4 << 10;
 
 /// Up to here the buffer for a frame is reserved at once: the system backs it only as bytes arrive, so that a claimed length
 /// costs nothing. A longer frame grows with what was really received.
@@ -68,7 +82,8 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     pub(crate) fn new(input: R, limit: usize) -> Self {
         Self {
             input,
-            buffer: BytesMut::new(),
+            ahead: BytesMut::with_capacity(READ_AHEAD),
+            large: None,
             limit,
         }
     }
@@ -76,36 +91,70 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     /// The next frame, without its size field.
     pub(crate) async fn next(&mut self) -> Result<Bytes, FrameError> {
         loop {
-            let missing = match self.frame_length()? {
-                Some(length) if self.buffer.len() >= 4 + length => {
-                    let mut frame = self.buffer.split_to(4 + length);
-                    let _size = frame.split_to(4);
-                    return Ok(frame.freeze());
-                }
-                Some(length) => {
-                    (4 + length - self.buffer.len()).min(RESERVED_AT_ONCE.max(self.buffer.len()))
-                }
-                None => 4096,
-            };
-            if self.buffer.capacity() - self.buffer.len() < missing {
-                self.buffer.reserve(missing);
+            if let Some(large) = &mut self.large {
+                large.read(&mut self.input).await?;
+                return Ok(self
+                    .large
+                    .take()
+                    .map(|large| large.bytes.into())
+                    .unwrap_or_default());
             }
-            match self.input.read_buf(&mut self.buffer).await {
-                Ok(0) => return Err(FrameError::Closed),
-                Ok(_) => {}
-                Err(error) => return Err(FrameError::Io(error)),
+            match self.frame_length()? {
+                Some(length) if self.ahead.len() >= 4 + length => {
+                    // A copy, so that it does not keep what else was read.
+                    let frame = Bytes::copy_from_slice(&self.ahead[4..4 + length]);
+                    self.ahead.advance(4 + length);
+                    return Ok(frame);
+                }
+                Some(length) if 4 + length > READ_AHEAD => {
+                    let bytes = Vec::from(&self.ahead[4..]);
+                    self.ahead.clear();
+                    self.large = Some(LargeFrame { bytes, length });
+                }
+                _ => {
+                    self.ahead.reserve(READ_AHEAD - self.ahead.len());
+                    read_some(&mut self.input, &mut self.ahead).await?;
+                }
             }
         }
     }
 
     fn frame_length(&self) -> Result<Option<usize>, FrameError> {
-        let Some(size) = self.buffer.first_chunk::<4>() else {
+        let Some(size) = self.ahead.first_chunk::<4>() else {
             return Ok(None);
         };
         match usize::try_from(i32::from_be_bytes(*size)) {
             Ok(length) if (4..=self.limit).contains(&length) => Ok(Some(length)),
             _ => Err(FrameError::Malformed(impossible_length(*size, self.limit))),
         }
+    }
+}
+
+impl LargeFrame {
+    /// Reads the frame to its end, and no byte more.
+    async fn read(&mut self, input: &mut (impl AsyncRead + Unpin)) -> Result<(), FrameError> {
+        while self.bytes.len() < self.length {
+            if self.bytes.len() == self.bytes.capacity() {
+                let wanted = self.length.min(RESERVED_AT_ONCE.max(2 * self.bytes.len()));
+                let missing = wanted - self.bytes.len();
+                let reserved = self.bytes.try_reserve_exact(missing);
+                reserved.map_err(|error| FrameError::Io(error.into()))?;
+            }
+            let room = self.bytes.capacity().min(self.length) - self.bytes.len();
+            read_some(input, &mut (&mut self.bytes).limit(room)).await?;
+        }
+        Ok(())
+    }
+}
+
+async fn read_some(
+    input: &mut (impl AsyncRead + Unpin),
+    into: &mut impl BufMut,
+) -> Result<(), FrameError> {
+    match input.read_buf(into).await {
+        Ok(0) => Err(FrameError::Closed),
+        Ok(_) => Ok(()),
+        Err(error) => Err(FrameError::Io(error)),
     }
 }
 
@@ -127,6 +176,8 @@ fn impossible_length(size: [u8; 4], limit: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncWriteExt as _;
+
     use super::*;
 
     async fn read_all(chunks: &[&[u8]]) -> (Vec<Bytes>, FrameError) {
@@ -134,9 +185,7 @@ mod tests {
         let bytes: Vec<Vec<u8>> = chunks.iter().map(|chunk| chunk.to_vec()).collect();
         tokio::spawn(async move {
             for chunk in bytes {
-                tokio::io::AsyncWriteExt::write_all(&mut near, &chunk)
-                    .await
-                    .unwrap();
+                near.write_all(&chunk).await.unwrap();
                 tokio::task::yield_now().await;
             }
         });
@@ -159,6 +208,49 @@ mod tests {
             assert_eq!(frames, [&[1_u8, 2, 3, 4, 5][..], &[6, 7, 8, 9]], "{at}");
             assert!(matches!(end, FrameError::Closed));
         }
+    }
+
+    #[tokio::test]
+    async fn frames_of_all_sizes_come_whole_and_keep_nothing_else() {
+        let sizes = [
+            4,
+            READ_AHEAD - 4,
+            5,
+            READ_AHEAD - 3,
+            READ_AHEAD,
+            4,
+            70_000,
+            6,
+        ];
+        let frame = |(n, size): (usize, &usize)| vec![u8::try_from(n).unwrap(); *size];
+        let frames: Vec<Vec<u8>> = sizes.iter().enumerate().map(frame).collect();
+        let mut stream = Vec::new();
+        for frame in &frames {
+            stream.extend_from_slice(&u32::try_from(frame.len()).unwrap().to_be_bytes());
+            stream.extend_from_slice(frame);
+        }
+        let (read, end) = read_all(&[&stream]).await;
+        assert_eq!(read, frames);
+        assert!(matches!(end, FrameError::Closed));
+        for frame in read {
+            let (length, unique) = (frame.len(), frame.try_into_mut().unwrap());
+            assert_eq!(unique.capacity(), length);
+        }
+    }
+
+    #[tokio::test]
+    async fn waiting_for_a_frame_can_be_given_up_at_any_byte() {
+        let body = vec![7; 3 * READ_AHEAD];
+        let size = u32::try_from(body.len()).unwrap().to_be_bytes();
+        let stream = [&size[..], &body].concat();
+        let (mut near, far) = tokio::io::duplex(stream.len());
+        let mut reader = FrameReader::new(far, 1 << 20);
+        for bytes in stream.chunks(1000) {
+            let waited = tokio::time::timeout(std::time::Duration::ZERO, reader.next()).await;
+            assert!(waited.is_err(), "{waited:?}");
+            near.write_all(bytes).await.unwrap();
+        }
+        assert_eq!(reader.next().await.unwrap(), body);
     }
 
     #[tokio::test]
