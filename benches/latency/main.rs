@@ -11,7 +11,8 @@
 //! A message may be handed out before the sender has read its acknowledgement; that is less than nothing, and is shown as such.
 //!
 //! Contenders: `simple` and `balanced`, by `recv`; `one-slow`, a handle for each partition, one of which takes 100 ms a message:
-//! what is shown is the latency of the seven others; and `librdkafka` where the program `librdkafka-peer` was built beside this.
+//! what is shown is the latency of the seven others; and `librdkafka`, through its Python client, where a Python that has it is
+//! named.
 
 #![allow(clippy::print_stdout, reason = "the measurement is printed")]
 
@@ -25,7 +26,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use clap::{Args, Parser, Subcommand};
-use divvy_tests::{Cluster, KafkaVersion, Process, unique, wait_for};
+use divvy_tests::{Cluster, KafkaVersion, Process, paths, unique, wait_for};
 use rustix::time::{ClockId, clock_gettime};
 
 use self::receive::ReceiveArgs;
@@ -83,6 +84,9 @@ struct RunArgs {
     /// Only these contenders.
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
+    /// A Python that has the package confluent-kafka, to measure librdkafka as well.
+    #[arg(long, value_name = "PROGRAM")]
+    python: Option<PathBuf>,
     /// Where to leave the figures as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -108,7 +112,7 @@ fn main() -> Result<()> {
 fn measure(args: &RunArgs) -> Result<()> {
     let site = Site::new(args)?;
     let mut sender = Sender::connect(&site.bootstrap, &site.topic)?;
-    let mut contenders = contenders()?;
+    let mut contenders = contenders(args)?;
     contenders.retain(|(name, _)| args.only.is_empty() || args.only.iter().any(|o| o == name));
     ensure!(!contenders.is_empty(), "there is no such contender");
     let mut latencies = vec![Latencies::default(); contenders.len()];
@@ -171,14 +175,11 @@ impl Site {
 }
 
 /// The contenders that there are, by name, with their programs.
-fn contenders() -> Result<Vec<(&'static str, PathBuf)>> {
+fn contenders(args: &RunArgs) -> Result<Vec<(&'static str, PathBuf)>> {
     let own = std::env::current_exe().context("this program does not know its place")?;
-    let peer = own.with_file_name("librdkafka-peer");
     let ours = ["simple", "balanced", "one-slow"];
     let mut contenders: Vec<_> = ours.into_iter().map(|name| (name, own.clone())).collect();
-    if peer.exists() {
-        contenders.push(("librdkafka", peer));
-    }
+    contenders.extend(args.python.clone().map(|python| ("librdkafka", python)));
     Ok(contenders)
 }
 
@@ -216,7 +217,7 @@ fn run(
 fn command(site: &Site, (name, program): (&str, &Path), first: u64, messages: u64) -> Command {
     let mut command = Command::new(program);
     match name {
-        "librdkafka" => command.arg("--latency"),
+        "librdkafka" => command.arg(paths::workspace().join("benches/python/latency.py")),
         _ => command.arg("receive"),
     };
     command

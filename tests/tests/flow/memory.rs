@@ -17,11 +17,12 @@ const LIMIT: usize = 100 * MIB;
 /// When nothing has changed for so long, nothing is fetched any more.
 const SETTLED: Duration = Duration::from_secs(1);
 
+/// A broker takes half a minute to make the full number.
 #[test]
 fn of_many_partitions() -> Result<()> {
     let _turn = turn();
-    let messages = Messages::plain(scale(300, 1500) << 10, 10 << 10);
-    Filled::new(512, &[messages])?.stays_small()
+    let messages = Messages::plain(scale(1200, 1500) << 10, 10 << 10);
+    Filled::new(scale(128, 512), &[messages])?.stays_small()
 }
 
 #[test]
