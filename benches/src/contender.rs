@@ -1,11 +1,13 @@
 //! Who is measured.
 
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use serde_json::{Value, json};
+use divvy_tests::{paths, python};
 
+use crate::measured::Measured;
 use crate::site::Site;
 use crate::workload::Workload;
 use crate::{child, java};
@@ -14,24 +16,21 @@ use crate::{child, java};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 /// How many messages `get_many` is asked for.
 const MANY: &str = "1000";
+/// What pip is asked for: clients that still speak to old brokers, and what PyKafka takes for granted that every Python has.
+const PYTHON: [&str; 4] = [
+    "confluent-kafka==2.3.0",
+    "kafka-python==2.0.6",
+    "pykafka==2.8.0",
+    "setuptools<80",
+];
 
-/// What came of one run.
-#[derive(Clone, Debug)]
-pub(crate) struct Measured {
-    pub(crate) messages: u64,
-    pub(crate) msgs_per_s: f64,
-    pub(crate) mb_per_s: f64,
-    pub(crate) cpu_ns_per_msg: f64,
-    pub(crate) peak_rss_mb: f64,
-    /// None for who does not look at values.
-    pub(crate) value_sum: Option<u64>,
-}
-
-/// A program that reads a topic.
+/// A program that reads or writes a topic.
 #[derive(Clone, Debug)]
 pub(crate) struct Contender {
     pub(crate) name: &'static str,
     kind: Kind,
+    /// How many messages it gets at most: who is slow would take minutes otherwise.
+    most: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -40,15 +39,24 @@ enum Kind {
     Simple(&'static [&'static str]),
     /// The same as the only member of a group.
     Balanced(&'static [&'static str]),
+    /// `divvy bench produce`.
+    Produce,
     /// librdkafka's batch call from C.
     Librdkafka,
+    /// librdkafka's producer from C.
+    LibrdkafkaProduce,
     /// Kafka's high-level consumer of that time.
     Java,
     /// Fetch requests over so many sockets.
     Raw(&'static str),
+    /// As many members of a group as the workload says, in one process.
+    Members,
+    /// One of Python's clients.
+    Python,
+    PythonProduce,
 }
 
-const ALL: [(&str, Kind); 11] = [
+const CONSUMERS: [(&str, Kind); 11] = [
     ("batch", Kind::Simple(&[])),
     ("recv", Kind::Simple(&["--recv"])),
     ("stream", Kind::Simple(&["--stream"])),
@@ -61,99 +69,156 @@ const ALL: [(&str, Kind); 11] = [
     ("raw", Kind::Raw("1")),
     ("raw-2", Kind::Raw("2")),
 ];
+/// Their clients by name, with what they can read and write in some seconds.
+const PYTHONS: [(&str, Option<u64>); 3] = [
+    ("confluent-kafka", None),
+    ("kafka-python", Some(400_000)),
+    ("pykafka", Some(40_000)),
+];
 
 impl Contender {
-    /// Everybody who can be measured here.
-    pub(crate) fn all(site: &Site) -> Vec<Contender> {
-        let there = |kind: &Kind| match kind {
-            Kind::Librdkafka => site.program("librdkafka-peer").is_ok(),
-            _ => true,
-        };
-        ALL.into_iter()
-            .filter(|(_, kind)| there(kind))
-            .map(|(name, kind)| Contender { name, kind })
-            .collect()
+    fn new(name: &'static str, kind: Kind) -> Contender {
+        let most = None;
+        Contender { name, kind, most }
+    }
+
+    /// Everybody who can read here.
+    pub(crate) fn consumers(site: &Site, with_python: bool) -> Vec<Contender> {
+        let all = CONSUMERS.map(|(name, kind)| Contender::new(name, kind));
+        let mut all = Vec::from(all);
+        all.retain(|contender| contender.is_built(site));
+        if with_python {
+            all.extend(Contender::pythons(Kind::Python));
+        }
+        all
+    }
+
+    /// Everybody who can write here.
+    pub(crate) fn producers(site: &Site, with_python: bool) -> Vec<Contender> {
+        let mut all = vec![
+            Contender::new("produce", Kind::Produce),
+            Contender::new("librdkafka", Kind::LibrdkafkaProduce),
+        ];
+        all.retain(|contender| contender.is_built(site));
+        if with_python {
+            all.extend(Contender::pythons(Kind::PythonProduce));
+        }
+        all
+    }
+
+    /// As many members as the workload says.
+    pub(crate) fn members() -> Contender {
+        Contender::new("members", Kind::Members)
     }
 
     /// Who reads everything at the least cost.
     pub(crate) fn warm_up() -> Contender {
-        Contender {
-            name: "warm-up",
-            kind: Kind::Raw("1"),
-        }
+        Contender::new("warm-up", Kind::Raw("1"))
     }
 
-    /// Reads the whole topic.
-    pub(crate) fn run(&self, site: &Site, workload: &Workload, round: usize) -> Result<Measured> {
-        if matches!(self.kind, Kind::Java) {
-            return java::consume(site, workload);
-        }
-        let mut command = self.command(site, workload, round)?;
-        let ended = child::run(self.name, &mut command, PATIENCE)?;
-        Measured::parse(&ended.stdout)
-            .with_context(|| format!("unexpected output: {}", ended.stdout))
+    fn pythons(kind: Kind) -> impl Iterator<Item = Contender> {
+        let made = move |(name, most)| Contender { name, kind, most };
+        PYTHONS.into_iter().map(made)
     }
 
-    fn command(&self, site: &Site, workload: &Workload, round: usize) -> Result<Command> {
-        let program = match self.kind {
-            Kind::Raw(_) => "raw-fetch",
-            Kind::Librdkafka => "librdkafka-peer",
-            _ => "divvy",
-        };
-        let mut command = Command::new(site.program(program)?);
-        if let Kind::Simple(options) | Kind::Balanced(options) = self.kind {
-            command.args(["bench", "consume", "--json"]).args(options);
-        }
-        command.args(["--bootstrap", &site.bootstrap]);
-        command.args(["--topic", &workload.topic()]);
-        command.args(["--messages", &workload.messages.to_string()]);
-        match self.kind {
-            Kind::Balanced(_) => {
-                // A group that was never there reads from the beginning.
-                let id = std::process::id();
-                let group = format!("bench-{id}-{}-{}-{round}", workload.name, self.name);
-                command.args(["--group", &group, "--zookeeper", &site.zookeeper]);
+    fn is_built(&self, site: &Site) -> bool {
+        let librdkafka = matches!(self.kind, Kind::Librdkafka | Kind::LibrdkafkaProduce);
+        !librdkafka || site.program("librdkafka-peer").is_ok()
+    }
+
+    /// How many messages of a workload it gets.
+    pub(crate) fn messages(&self, workload: &Workload) -> u64 {
+        self.most.unwrap_or(u64::MAX).min(workload.messages)
+    }
+
+    /// Whether it is a matter of the data alone what it finds.
+    pub(crate) fn reads_everything(&self) -> bool {
+        let writes = matches!(
+            self.kind,
+            Kind::Produce | Kind::LibrdkafkaProduce | Kind::PythonProduce
+        );
+        self.most.is_none() && !writes
+    }
+
+    /// Reads or writes the topic once. `run` tells the runs of one contender apart.
+    pub(crate) fn run(&self, site: &Site, workload: &Workload, run: usize) -> Result<Measured> {
+        let measured = match self.kind {
+            Kind::Java => java::consume(site, workload)?,
+            _ => {
+                let mut command = self.command(site, workload, run)?;
+                let ended = child::run(self.name, &mut command, PATIENCE)?;
+                Measured::parse(&ended.stdout)
+                    .with_context(|| format!("unexpected output: {}", ended.stdout))?
             }
-            Kind::Librdkafka => {
-                let version = site.version.as_str();
-                command.args(["--check-crcs", "--broker-version", version]);
+        };
+        Ok(measured)
+    }
+
+    fn command(&self, site: &Site, workload: &Workload, run: usize) -> Result<Command> {
+        let mut command = Command::new(self.program(site)?);
+        match self.kind {
+            Kind::Simple(options) | Kind::Balanced(options) => {
+                command.args(["bench", "consume", "--json"]).args(options);
+            }
+            Kind::Produce => {
+                command.args(["bench", "produce", "--json"]);
+            }
+            Kind::Python | Kind::PythonProduce => {
+                let script = paths::workspace().join("benches/python/peer.py");
+                command.arg(script).args(["--client", self.name]);
+                command.args(["--broker-version", site.version.as_str()]);
             }
             Kind::Raw(connections) => {
                 command.args(["--connections", connections]);
             }
-            Kind::Simple(_) | Kind::Java => {}
+            Kind::Members => {
+                command.args(["--members", &workload.members.to_string()]);
+            }
+            Kind::Librdkafka | Kind::LibrdkafkaProduce => {
+                command.args(["--check-crcs", "--broker-version", site.version.as_str()]);
+            }
+            Kind::Java => {}
         }
+        if let Kind::Balanced(_) | Kind::Members = self.kind {
+            // A group that was never there reads from the beginning.
+            let group = format!("{}-{}-{run}", site.unique(), self.name);
+            command.args(["--group", &group, "--zookeeper", &site.zookeeper]);
+        }
+        if let (Some(bytes), Some(option)) = (workload.fetch_bytes, self.fetch_option()) {
+            command.args([option, &bytes.to_string()]);
+        }
+        if let Kind::PythonProduce | Kind::LibrdkafkaProduce = self.kind {
+            command.arg("--produce");
+        }
+        if let Kind::Produce | Kind::PythonProduce | Kind::LibrdkafkaProduce = self.kind {
+            command.args(["--size", &workload.size.to_string()]);
+        }
+        if let Kind::Produce | Kind::LibrdkafkaProduce = self.kind {
+            command.args(["--acks", "1", "--compression", &workload.codec]);
+        }
+        command.args(["--bootstrap", &site.bootstrap]);
+        command.args(["--topic", &workload.topic()]);
+        command.args(["--messages", &self.messages(workload).to_string()]);
         Ok(command)
     }
-}
 
-impl Measured {
-    /// As it goes into the file.
-    pub(crate) fn json(&self) -> Value {
-        json!({
-            "messages": self.messages,
-            "msgs_per_s": self.msgs_per_s,
-            "mb_per_s": self.mb_per_s,
-            "cpu_ns_per_msg": self.cpu_ns_per_msg,
-            "peak_rss_mb": self.peak_rss_mb,
-            "value_sum": self.value_sum,
-        })
+    fn program(&self, site: &Site) -> Result<PathBuf> {
+        match self.kind {
+            Kind::Simple(_) | Kind::Balanced(_) | Kind::Produce => site.program("divvy"),
+            Kind::Librdkafka | Kind::LibrdkafkaProduce => site.program("librdkafka-peer"),
+            Kind::Raw(_) => site.program("raw-fetch"),
+            Kind::Members => site.program("members"),
+            Kind::Java => Ok(paths::docker("bin/run-tool.sh")),
+            Kind::Python | Kind::PythonProduce => python::environment("bench-python", &PYTHON),
+        }
     }
 
-    /// Reads the one line of JSON that the programs print.
-    pub(crate) fn parse(text: &str) -> Result<Measured> {
-        let object: Value = serde_json::from_str(text.trim())?;
-        let number = |field: &str| {
-            let value = object[field].as_f64();
-            value.with_context(|| format!("no number `{field}`"))
-        };
-        Ok(Measured {
-            messages: object["messages"].as_u64().context("no `messages`")?,
-            msgs_per_s: number("msgs_per_s")?,
-            mb_per_s: number("mb_per_s")?,
-            cpu_ns_per_msg: number("cpu_ns_per_msg")?,
-            peak_rss_mb: number("peak_rss_mb")?,
-            value_sum: object["value_sum"].as_u64().filter(|sum| *sum > 0),
-        })
+    /// How it calls the bytes that are fetched of a partition at a time.
+    fn fetch_option(&self) -> Option<&'static str> {
+        match self.kind {
+            Kind::Simple(_) | Kind::Balanced(_) => Some("--fetch-message-max-bytes"),
+            Kind::Librdkafka | Kind::Raw(_) => Some("--fetch-bytes"),
+            _ => None,
+        }
     }
 }

@@ -1,27 +1,26 @@
 //! Kafka's own high-level consumer, measured by Kafka's own tool.
 
 use std::process::Command;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result};
 use divvy_tests::paths;
 
 use crate::child;
-use crate::contender::{Measured, PATIENCE};
+use crate::contender::PATIENCE;
+use crate::measured::Measured;
 use crate::site::Site;
 use crate::workload::Workload;
 
 /// Runs `kafka.tools.ConsumerPerformance`. Its clock starts one second after its consumer, and leaves out the five seconds in
 /// which it waits for more; its CPU is that of the whole JVM.
 pub(crate) fn consume(site: &Site, workload: &Workload) -> Result<Measured> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
     let mut command = Command::new(paths::docker("bin/run-tool.sh"));
     command
         .arg("kafka.tools.ConsumerPerformance")
         .args(["--zookeeper", &site.zookeeper])
         .args(["--topic", &workload.topic()])
         .args(["--messages", &workload.messages.to_string()])
-        .args(["--group", &format!("bench-java-{now}")])
+        .args(["--group", &format!("{}-java", site.unique())])
         .args(["--fetch-size", &(1 << 20).to_string(), "--threads", "1"])
         .env("JARS", site.jars.directory())
         .env("HEAP", "1g")

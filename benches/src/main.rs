@@ -1,37 +1,59 @@
-//! Measures consumers side by side on one real broker. Started by `benches/run`.
+//! Measures consumers and producers side by side on one real broker. Started by `benches/run`.
 
 mod child;
 mod contender;
+mod curves;
 mod java;
+mod measured;
 mod report;
+mod rounds;
 mod site;
 mod workload;
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use clap::Parser;
 use divvy_tests::KafkaVersion;
 
-use crate::contender::Contender;
+use crate::curves::Curve;
 use crate::report::Report;
 use crate::site::Site;
 use crate::workload::Workload;
 
+/// How often each contender runs, unless it is said.
+const ROUNDS: usize = 5;
+const ROUNDS_OF_PAIRS: usize = 15;
+const ROUNDS_OF_CURVES: usize = 3;
+
 /// Measures consumers side by side on one real broker: ours, librdkafka's, Java's, and the raw Fetch loop.
 ///
-/// Starts a broker, fills a topic, and lets every contender read all of it, one after the other, in each of several rounds.
+/// Starts a broker, fills a topic, and lets every contender read all of it, one after the other, in each of several rounds. What
+/// they have read must be the same.
 #[derive(Parser)]
 struct Args {
-    /// What is read: plain, snappy, lz4, gzip, kib, partitions512; may be given several times.
+    /// What is read: plain, snappy, lz4, gzip, kib, partitions512, or all; may be given several times.
     #[arg(long = "workload", value_name = "NAME", default_value = "plain")]
     workloads: Vec<String>,
-    /// How often each contender runs.
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    rounds: usize,
+    /// How often each contender runs: 5 times by default, 15 times in pairs and 3 times for curves.
+    #[arg(long, value_name = "N")]
+    rounds: Option<usize>,
     /// Only these contenders, by name.
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     only: Vec<String>,
+    /// Measure producers instead.
+    #[arg(long, conflicts_with_all = ["pairs", "curves"])]
+    produce: bool,
+    /// Only compare this contender with its counterpart in pairs: balanced with batch, balanced-recv with recv.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["only", "curves"])]
+    pairs: Option<String>,
+    /// Measure how speed depends on one thing: size, partitions, members, codecs, fetch; all of them if none is named.
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', num_args = 0..)]
+    curves: Option<Vec<String>>,
+    /// With Python's clients: confluent-kafka, kafka-python and PyKafka, from pip. They read what is not compressed, and slow ones
+    /// only a part of it.
+    #[arg(long)]
+    python_peers: bool,
     /// Kafka's version.
     #[arg(long, value_name = "VERSION", default_value = "0.8.2.2")]
     kafka: KafkaVersion,
@@ -51,23 +73,33 @@ struct Args {
 
 fn main() -> Result<()> {
     let args = Args::parse();
-    let workloads = args.workloads.iter().map(|name| name.parse());
-    let workloads: Vec<Workload> = workloads.collect::<Result<_>>()?;
+    // What was typed is looked at before anything is started.
+    let (workloads, curves) = (args.workloads()?, args.curves()?);
     let site = match (&args.bootstrap, &args.zookeeper) {
         (Some(bootstrap), Some(zookeeper)) => Site::there(args.kafka, bootstrap, zookeeper)?,
         _ => Site::start(args.kafka)?,
     };
+    if args.fill_only {
+        let points = curves.iter().flat_map(Curve::workloads);
+        return workloads
+            .iter()
+            .chain(points)
+            .try_for_each(|one| one.fill(&site));
+    }
     let mut reports = Vec::new();
     for workload in &workloads {
-        workload.fill(&site)?;
-        if !args.fill_only {
-            let report = measure(&site, workload, &args)?;
-            report.print()?;
-            reports.push(report);
+        let report = args.measure(&site, workload)?;
+        report.print()?;
+        if let Some(name) = &args.pairs {
+            report.print_pairs(name, counterpart(name))?;
         }
+        reports.push(report);
     }
-    if reports.is_empty() {
-        return Ok(());
+    for curve in &curves {
+        let rounds = args.rounds.unwrap_or(ROUNDS_OF_CURVES);
+        let points = curve.measure(&site, rounds, &args.only)?;
+        curve.print(&points)?;
+        reports.extend(points);
     }
     let output = args
         .output
@@ -75,29 +107,57 @@ fn main() -> Result<()> {
     report::write(&reports, &output)
 }
 
-/// Lets the contenders take turns.
-fn measure(site: &Site, workload: &Workload, args: &Args) -> Result<Report> {
-    let mut contenders = Contender::all(site);
-    if !args.only.is_empty() {
-        for name in &args.only {
-            let known = contenders.iter().any(|contender| contender.name == *name);
-            ensure!(known, "there is no contender `{name}`");
+impl Args {
+    fn workloads(&self) -> Result<Vec<Workload>> {
+        if self.curves.is_some() {
+            return Ok(Vec::new());
         }
-        contenders.retain(|contender| args.only.iter().any(|name| *name == contender.name));
+        let all = self.workloads.iter().any(|name| name == "all");
+        let named = self.workloads.iter().map(String::as_str);
+        let names: Vec<&str> = if all {
+            workload::NAMES.to_vec()
+        } else {
+            named.collect()
+        };
+        let workloads = names.into_iter().map(str::parse);
+        workloads.collect()
     }
-    // Reads everything once, so that all of it comes from memory.
-    Contender::warm_up().run(site, workload, 0)?;
-    let mut report = Report::new(workload, &contenders);
-    for round in 0..args.rounds {
-        for place in 0..contenders.len() {
-            // Nobody always comes after the same other one.
-            let index = (place + round) % contenders.len();
-            let contender = contenders.get(index).context("no such contender")?;
-            let measured = contender
-                .run(site, workload, round)
-                .with_context(|| format!("{} on {}", contender.name, workload.name))?;
-            report.add(index, measured)?;
+
+    fn curves(&self) -> Result<Vec<Curve>> {
+        let Some(names) = &self.curves else {
+            return Ok(Vec::new());
+        };
+        let mut curves = Curve::all()?;
+        for name in names {
+            let known = curves.iter().any(|curve| curve.name == name);
+            known
+                .then_some(())
+                .with_context(|| format!("there is no curve `{name}`"))?;
+        }
+        curves.retain(|curve| names.is_empty() || names.iter().any(|name| name == curve.name));
+        Ok(curves)
+    }
+
+    fn measure(&self, site: &Site, workload: &Workload) -> Result<Report> {
+        let rounds = self.rounds.unwrap_or(ROUNDS);
+        if self.produce {
+            return rounds::of_producers(site, workload, rounds, &self.only, self.python_peers);
+        }
+        match &self.pairs {
+            None => rounds::of_consumers(site, workload, rounds, &self.only, self.python_peers),
+            Some(name) => {
+                let both = [counterpart(name).to_owned(), name.clone()];
+                let rounds = self.rounds.unwrap_or(ROUNDS_OF_PAIRS);
+                rounds::of_consumers(site, workload, rounds, &both, false)
+            }
         }
     }
-    Ok(report)
+}
+
+/// Who does the same without a group.
+fn counterpart(name: &str) -> &str {
+    match name.split_once('-') {
+        Some(("balanced", api)) => api,
+        _ => "batch",
+    }
 }

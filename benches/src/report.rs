@@ -7,7 +7,8 @@ use std::path::Path;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
-use crate::contender::{Contender, Measured};
+use crate::contender::Contender;
+use crate::measured::{Figure, Measured, median};
 use crate::workload::Workload;
 
 /// Whom the others are compared with.
@@ -25,6 +26,8 @@ pub(crate) struct Report {
 #[derive(Debug)]
 struct Row {
     name: &'static str,
+    /// How many messages it gets.
+    messages: u64,
     runs: Vec<Measured>,
 }
 
@@ -32,6 +35,7 @@ impl Report {
     pub(crate) fn new(workload: &Workload, contenders: &[Contender]) -> Report {
         let row = |contender: &Contender| Row {
             name: contender.name,
+            messages: contender.messages(workload),
             runs: Vec::new(),
         };
         Report {
@@ -42,16 +46,19 @@ impl Report {
     }
 
     /// Adds a run, which must have read what the others have.
-    pub(crate) fn add(&mut self, contender: usize, measured: Measured) -> Result<()> {
-        let row = self.rows.get_mut(contender).context("no such contender")?;
+    pub(crate) fn add(&mut self, contender: &Contender, measured: Measured) -> Result<()> {
+        let mut rows = self.rows.iter_mut();
+        let row = rows.find(|row| row.name == contender.name);
+        let row = row.context("no such contender")?;
         ensure!(
-            measured.messages == self.workload.messages,
-            "{} has read {} messages of {}",
+            measured.messages == row.messages,
+            "{} has moved {} messages of {}",
             row.name,
             measured.messages,
-            self.workload.messages
+            row.messages
         );
-        if let Some(sum) = measured.value_sum {
+        let sum = measured.value_sum.filter(|_| contender.reads_everything());
+        if let Some(sum) = sum {
             let expected = *self.value_sum.get_or_insert(sum);
             ensure!(
                 sum == expected,
@@ -63,12 +70,49 @@ impl Report {
         Ok(())
     }
 
-    /// The median of another row's messages a second in this row's, run by run.
+    /// Who was measured.
+    pub(crate) fn names(&self) -> Vec<&str> {
+        self.rows.iter().map(|row| row.name).collect()
+    }
+
+    /// The median of a figure of a contender.
+    pub(crate) fn median(&self, name: &str, field: Figure) -> Option<f64> {
+        self.row(name)?.median(field)
+    }
+
+    fn row(&self, name: &str) -> Option<&Row> {
+        self.rows.iter().find(|row| row.name == name)
+    }
+
+    /// What a row's messages a second are of another's, as the median of both runs of each round.
     fn ratio(&self, row: &Row, base: &str) -> Option<f64> {
-        let base = self.rows.iter().find(|other| other.name == base)?;
-        let pairs = row.runs.iter().zip(&base.runs);
-        let ratios = pairs.map(|(own, other)| own.msgs_per_s / other.msgs_per_s);
-        median(ratios.collect())
+        median(row.ratios(self.row(base)?, |run| run.msgs_per_s))
+    }
+
+    /// Prints how two contenders compare, pair by pair.
+    pub(crate) fn print_pairs(&self, name: &str, base: &str) -> Result<()> {
+        let (row, base) = self.row(name).zip(self.row(base)).context("no pairs")?;
+        let mut out = io::stdout().lock();
+        let fields: [(&str, Figure); 2] = [
+            ("CPU per message", |run| run.cpu_ns_per_msg),
+            ("messages a second", |run| run.msgs_per_s),
+        ];
+        for (what, field) in fields {
+            let mut ratios = row.ratios(base, field);
+            ratios.sort_by(f64::total_cmp);
+            let (count, first, last) = (ratios.len(), ratios.first(), ratios.last());
+            let ends = first.zip(last).context("no pairs")?;
+            writeln!(
+                out,
+                "{what}, {} / {}: {:.3} to {:.3} in {count} pairs, median {:.3}",
+                row.name,
+                base.name,
+                ends.0,
+                ends.1,
+                median(ratios.clone()).context("no pairs")?
+            )?;
+        }
+        Ok(())
     }
 
     /// Prints a table of medians.
@@ -95,7 +139,7 @@ impl Report {
         }
         writeln!(out)?;
         for row in &self.rows {
-            let median = |field: fn(&Measured) -> f64| row.median(field).unwrap_or(f64::NAN);
+            let median = |field: Figure| row.median(field).unwrap_or(f64::NAN);
             write!(
                 out,
                 "{:<16}{:>12.0}{:>10.1}{:>10.1}{:>9.1}",
@@ -142,8 +186,16 @@ impl Report {
 }
 
 impl Row {
-    fn median(&self, field: fn(&Measured) -> f64) -> Option<f64> {
+    fn median(&self, field: Figure) -> Option<f64> {
         median(self.runs.iter().map(field).collect())
+    }
+
+    /// A figure of this row in that of another one, run by run.
+    fn ratios(&self, base: &Row, field: Figure) -> Vec<f64> {
+        let pairs = self.runs.iter().zip(&base.runs);
+        pairs
+            .map(|(own, other)| field(own) / field(other))
+            .collect()
     }
 }
 
@@ -154,11 +206,4 @@ pub(crate) fn write(reports: &[Report], file: &Path) -> Result<()> {
     fs::write(file, text + "\n").with_context(|| format!("cannot write {}", file.display()))?;
     writeln!(io::stdout(), "\nall runs: {}", file.display())?;
     Ok(())
-}
-
-/// The value in the middle, or between both in the middle.
-pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    let (below, above) = (values.len().checked_sub(1)? / 2, values.len() / 2);
-    Some((values.get(below)? + values.get(above)?) / 2.0)
 }

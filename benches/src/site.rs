@@ -1,6 +1,7 @@
 //! Where it is measured: a broker, and the programs.
 
 use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, ensure};
 use divvy_tests::{Cluster, Jars, KafkaVersion};
@@ -20,7 +21,13 @@ pub(crate) struct Site {
 impl Site {
     /// Starts a broker, as it would be in production but for its place on this machine.
     pub(crate) fn start(version: KafkaVersion) -> Result<Site> {
-        let cluster = Cluster::builder().kafka(version).measured().start()?;
+        let cluster = Cluster::builder().kafka(version).measured();
+        // The largest messages have a million bytes without what surrounds them.
+        let largest = (2 << 20).to_string();
+        let cluster = cluster
+            .property("message.max.bytes", &largest)
+            .property("replica.fetch.max.bytes", &largest)
+            .start()?;
         Ok(Site {
             bootstrap: cluster.bootstrap(),
             zookeeper: cluster.zookeeper_connect(),
@@ -41,6 +48,12 @@ impl Site {
             programs: programs()?,
             _cluster: None,
         })
+    }
+
+    /// A name that was never used, for groups.
+    pub(crate) fn unique(&self) -> String {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        format!("bench-{}", since.unwrap_or_default().as_micros())
     }
 
     /// A program that must be there.

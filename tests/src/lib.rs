@@ -44,6 +44,7 @@ pub mod process;
 pub mod producer;
 pub mod proxy;
 pub mod pykafka;
+pub mod python;
 mod question;
 pub mod turn;
 pub mod wait;
