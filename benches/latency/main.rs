@@ -10,9 +10,9 @@
 //!
 //! A message may be handed out before the sender has read its acknowledgement; that is less than nothing, and is shown as such.
 //!
-//! Contenders: `simple` and `balanced`, by `recv`; `one-slow`, a handle for each partition, one of which takes 100 ms a message:
-//! what is shown is the latency of the seven others; and `librdkafka`, through its Python client, where a Python that has it is
-//! named.
+//! Contenders: `simple` and `balanced`, by `recv` in a task; `main`, the same in the program's own thread; `one-slow`, a handle for
+//! each partition, one of which takes 100 ms a message: what is shown is the latency of the seven others; and with
+//! `--python-peers` `librdkafka`, through its Python client.
 
 #![allow(clippy::print_stdout, reason = "the measurement is printed")]
 
@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use clap::{Args, Parser, Subcommand};
-use divvy_tests::{Cluster, KafkaVersion, Process, paths, unique, wait_for};
+use divvy_tests::{Cluster, KafkaVersion, Process, paths, python, unique, wait_for};
 use rustix::time::{ClockId, clock_gettime};
 
 use self::receive::ReceiveArgs;
@@ -39,6 +39,8 @@ const PARTITIONS: u64 = 8;
 const SLOW: i32 = 3;
 /// How many messages are sent before it is measured.
 const WARM_UP: u64 = 500;
+/// What pip is asked for: a client that still speaks to old brokers.
+const LIBRDKAFKA: [&str; 1] = ["confluent-kafka==2.3.0"];
 /// How long a contender may take to begin, and to end.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -84,9 +86,9 @@ struct RunArgs {
     /// Only these contenders.
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
-    /// A Python that has the package confluent-kafka, to measure librdkafka as well.
-    #[arg(long, value_name = "PROGRAM")]
-    python: Option<PathBuf>,
+    /// With librdkafka, through its Python client, from pip.
+    #[arg(long)]
+    python_peers: bool,
     /// Where to leave the figures as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -177,9 +179,11 @@ impl Site {
 /// The contenders that there are, by name, with their programs.
 fn contenders(args: &RunArgs) -> Result<Vec<(&'static str, PathBuf)>> {
     let own = std::env::current_exe().context("this program does not know its place")?;
-    let ours = ["simple", "balanced", "one-slow"];
+    let ours = ["simple", "balanced", "main", "one-slow"];
     let mut contenders: Vec<_> = ours.into_iter().map(|name| (name, own.clone())).collect();
-    contenders.extend(args.python.clone().map(|python| ("librdkafka", python)));
+    if args.python_peers {
+        contenders.push(("librdkafka", python::environment("latency", &LIBRDKAFKA)?));
+    }
     Ok(contenders)
 }
 
@@ -232,6 +236,9 @@ fn command(site: &Site, (name, program): (&str, &Path), first: u64, messages: u6
                 "--group",
                 &unique("latency"),
             ]);
+        }
+        "main" => {
+            command.arg("--in-main");
         }
         "one-slow" => {
             command.args(["--slow", &SLOW.to_string()]);

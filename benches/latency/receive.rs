@@ -22,7 +22,7 @@ use crate::{PARTITIONS, now};
 /// What a slow handler takes for each message.
 const SLOWNESS: Duration = Duration::from_millis(100);
 
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub(crate) struct ReceiveArgs {
     #[arg(long)]
     bootstrap: String,
@@ -42,6 +42,9 @@ pub(crate) struct ReceiveArgs {
     /// A partition whose handler is slow; each has a handle of its own then, and this one's messages are not noted.
     #[arg(long)]
     slow: Option<i32>,
+    /// Whether it is received in the program's own thread, where tokio's threads have to wake it, and not in a task of theirs.
+    #[arg(long)]
+    in_main: bool,
 }
 
 /// When which message was received.
@@ -54,7 +57,12 @@ struct Noted {
 }
 
 pub(crate) fn receive(args: &ReceiveArgs) -> Result<()> {
-    let noted = Runtime::new()?.block_on(note_all(args))?;
+    let runtime = Runtime::new()?;
+    let noting = note_all(args.clone());
+    let noted = match args.in_main {
+        true => runtime.block_on(noting)?,
+        false => runtime.block_on(runtime.spawn(noting))??,
+    };
     let mut stdout = std::io::stdout().lock();
     for (number, time) in noted.times {
         writeln!(stdout, "{number} {time}")?;
@@ -62,7 +70,7 @@ pub(crate) fn receive(args: &ReceiveArgs) -> Result<()> {
     Ok(())
 }
 
-async fn note_all(args: &ReceiveArgs) -> Result<Noted> {
+async fn note_all(args: ReceiveArgs) -> Result<Noted> {
     let client = Client::connect(ClientConfig::bootstrap([args.bootstrap.as_str()])).await?;
     let mut noted = Noted {
         first: args.first,
