@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use divvy_protocol::TopicPartition;
@@ -38,7 +39,8 @@ struct State {
 struct Line {
     generation: Generation,
     items: VecDeque<Result<Chunk, FetchError>>,
-    bytes: usize,
+    /// How many bytes they are; also where a backend sees it without the lock.
+    bytes: Arc<AtomicUsize>,
     ready: Arc<Notify>,
 }
 
@@ -66,7 +68,7 @@ impl Prefetch {
         let line = Line {
             generation,
             items: VecDeque::new(),
-            bytes: 0,
+            bytes: Arc::default(),
             ready,
         };
         state.lines.insert(tp.clone(), line);
@@ -106,7 +108,7 @@ impl Prefetch {
         if line.items.is_empty() {
             turns.push_back(tp.clone());
         }
-        line.bytes += size(&item);
+        line.bytes.fetch_add(size(&item), Ordering::Relaxed);
         line.items.push_back(item);
         let ready = Arc::clone(&line.ready);
         drop(state);
@@ -127,7 +129,7 @@ impl Prefetch {
         let tp = turns.remove(turn)?;
         let line = lines.get_mut(&tp)?;
         let item = line.items.pop_front()?;
-        line.bytes -= size(&item);
+        line.bytes.fetch_sub(size(&item), Ordering::Relaxed);
         if !line.items.is_empty() {
             turns.push_back(tp.clone());
         }
@@ -140,14 +142,26 @@ impl Prefetch {
     pub fn fill(&self, tp: &TopicPartition) -> Fill {
         let state = self.lock();
         Fill {
-            held: state.lines.get(tp).map_or(0, |line| line.bytes),
+            held: state
+                .lines
+                .get(tp)
+                .map_or(0, |line| line.bytes.load(Ordering::Relaxed)),
             share: self.budget / state.lines.len().max(1),
         }
     }
 
     /// How many bytes are held in all.
     pub fn bytes(&self) -> usize {
-        self.lock().lines.values().map(|line| line.bytes).sum()
+        let state = self.lock();
+        let lines = state.lines.values();
+        lines.map(|line| line.bytes.load(Ordering::Relaxed)).sum()
+    }
+
+    /// How many bytes a partition's line holds, as long as it is not begun anew.
+    pub(crate) fn gauge(&self, tp: &TopicPartition) -> Arc<AtomicUsize> {
+        let state = self.lock();
+        let line = state.lines.get(tp);
+        line.map(|line| Arc::clone(&line.bytes)).unwrap_or_default()
     }
 
     /// Woken whenever something is put in.

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use divvy_protocol::TopicPartition;
-use tokio::sync::Mutex as AsyncMutex;
+use tokio::sync::{Mutex as AsyncMutex, Notify};
 use tokio::task::JoinSet;
 use tracing::Instrument;
 
@@ -37,6 +37,8 @@ struct Shared {
     config: FetchConfig,
     prefetch: Arc<Prefetch>,
     plan: Mutex<Plan>,
+    /// A partition was started, so that a broker may have to be fetched from that was not before.
+    started: Notify,
 }
 
 impl fmt::Debug for NativeBackend {
@@ -56,6 +58,7 @@ impl NativeBackend {
             plan: Mutex::new(Plan::new(config.clone(), backoff, Arc::clone(&prefetch))),
             config,
             prefetch,
+            started: Notify::new(),
         });
         let mut tasks = JoinSet::new();
         tasks.spawn_on(keep_lanes(Arc::clone(&shared)), client.runtime());
@@ -75,6 +78,7 @@ impl Backend for NativeBackend {
 
     fn start(&self, tp: &TopicPartition, from_offset: i64) {
         self.shared.plan().start(tp, from_offset);
+        self.shared.started.notify_waiters();
     }
 
     fn stop(&self, tp: &TopicPartition) {
@@ -111,19 +115,19 @@ impl Shared {
         lock(&self.plan)
     }
 
-    /// Waits until this holds, looking whenever the metadata or what is to be fetched has changed.
+    /// Waits until this holds, looking whenever the metadata has changed or a partition was started.
     async fn changed(&self, mut holds: impl FnMut() -> bool) {
         let mut metadata = self.client.subscribe();
         loop {
-            let demand = self.prefetch.demand().notified();
-            tokio::pin!(demand);
-            demand.as_mut().enable();
+            let started = self.started.notified();
+            tokio::pin!(started);
+            started.as_mut().enable();
             metadata.borrow_and_update();
             if holds() {
                 return;
             }
             tokio::select! {
-                () = demand => {}
+                () = started => {}
                 Ok(()) = metadata.changed() => {}
             }
         }

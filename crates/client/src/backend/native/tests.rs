@@ -1,5 +1,6 @@
 //! The plan, driven by hand: no broker, no clock.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -21,6 +22,7 @@ use crate::metadata::{Metadata, PartitionMetadata};
 mod limits;
 mod order;
 mod trouble;
+mod turns;
 
 const KIB: usize = 1 << 10;
 
@@ -31,7 +33,7 @@ fn tp(partition: i32) -> TopicPartition {
 /// A plan and what surrounds it. Broker 0 leads every partition until a test says otherwise.
 struct Fetching {
     plan: Plan,
-    prefetch: std::sync::Arc<Prefetch>,
+    prefetch: Arc<Prefetch>,
     metadata: Metadata,
     now: Instant,
 }
@@ -42,7 +44,7 @@ impl Fetching {
         let prefetch = Prefetch::new(config.max_queued_bytes);
         let backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1));
         let mut fetching = Self {
-            plan: Plan::new(config, backoff, std::sync::Arc::clone(&prefetch)),
+            plan: Plan::new(config, backoff, Arc::clone(&prefetch)),
             prefetch,
             metadata: Metadata::default(),
             now: Instant::now(),
@@ -68,16 +70,29 @@ impl Fetching {
         topic.partitions.insert(tp.partition, known);
     }
 
+    /// What a lane that has nothing to do asks a broker for.
     fn next(&mut self, broker: i32) -> Next {
-        self.plan.next(broker, &self.metadata, self.now)
+        self.next_of_lane(broker, false)
     }
 
-    /// The next request to broker 0.
-    fn planned(&mut self) -> Planned {
-        match self.next(0) {
-            Next::Fetch(planned) => planned,
-            Next::Wait(until) => panic!("nothing to fetch until {until:?}"),
-        }
+    fn next_of_lane(&mut self, broker: i32, busy: bool) -> Next {
+        let metadata = Arc::new(self.metadata.clone());
+        self.plan.next(broker, &metadata, self.now, busy)
+    }
+
+    /// The next requests to a broker: all that as many lanes as it takes would make.
+    fn all(&mut self, broker: i32) -> Option<Round> {
+        let next = || match self.next(broker) {
+            Next::Fetch(planned) => Some(planned),
+            Next::Wait(_) => None,
+        };
+        let planned: Vec<Planned> = std::iter::from_fn(next).collect();
+        (!planned.is_empty()).then_some(Round(planned))
+    }
+
+    /// The next requests to broker 0.
+    fn planned(&mut self) -> Round {
+        self.all(0).expect("something to fetch")
     }
 
     /// That nothing can be fetched before demand says so.
@@ -94,8 +109,20 @@ impl Fetching {
         }
     }
 
-    fn answer(&mut self, planned: Planned, parts: Vec<FetchPartitionResponse>) -> bool {
-        self.plan.answered(planned, response(parts), self.now)
+    /// Answers requests, each with what of this it asked for.
+    fn answer(&mut self, round: Round, parts: Vec<FetchPartitionResponse>) -> bool {
+        let mut stale = false;
+        for planned in round.0 {
+            let response = response(parts.clone());
+            stale |= self.plan.answered(planned, response, self.now);
+        }
+        stale
+    }
+
+    fn fail(&mut self, round: Round) {
+        for planned in round.0 {
+            self.plan.failed(planned, self.now);
+        }
     }
 
     /// Asks broker 0 and answers.
@@ -117,6 +144,9 @@ impl Fetching {
         item.expect_err("an error")
     }
 }
+
+/// Requests that are on their way at the same time.
+struct Round(Vec<Planned>);
 
 fn response(parts: Vec<FetchPartitionResponse>) -> FetchResponse {
     FetchResponse {
@@ -169,10 +199,11 @@ fn log(offsets: impl IntoIterator<Item = i64>) -> Bytes {
     messages.collect::<Vec<_>>().concat().into()
 }
 
-/// What each partition of a request is asked for: its number, the offset and the size.
-fn asked(planned: &Planned) -> Vec<(i32, i64, usize)> {
-    let topics = planned.request.topics.iter();
-    topics
+/// What each partition is asked for, in the order of the requests: its number, the offset and the size.
+fn asked(round: &Round) -> Vec<(i32, i64, usize)> {
+    let requests = round.0.iter().map(|planned| &planned.request);
+    requests
+        .flat_map(|request| &request.topics)
         .flat_map(|topic| &topic.partitions)
         .map(|part| {
             let size = usize::try_from(part.max_bytes).unwrap();

@@ -22,8 +22,11 @@ impl Plan {
             ticket, mut asked, ..
         } = planned;
         let mut stale_metadata = false;
+        let parts = response.topics.iter().flat_map(|topic| &topic.partitions);
+        let in_all = parts.map(|part| part.records.len()).sum();
         for topic in response.topics {
-            for part in topic.partitions {
+            for mut part in topic.partitions {
+                keep_only(&mut part.records, in_all);
                 let tp = TopicPartition::new(topic.name.as_str(), part.partition);
                 if let Some(wanted) = asked.remove(&tp) {
                     stale_metadata |= self.partition_answered(&tp, ticket, &wanted, part, now);
@@ -46,14 +49,16 @@ impl Plan {
 
     fn retry_later(&mut self, tp: &TopicPartition, ticket: Ticket, now: Instant) {
         if let Some(position) = self.in_flight(tp, ticket) {
-            position.in_flight = None;
+            position.free(now);
+            position.behind = false;
             position.retry_at = Some(now + position.backoff.fail());
         }
     }
 
     fn in_flight(&mut self, tp: &TopicPartition, ticket: Ticket) -> Option<&mut Position> {
         let position = self.partitions.get_mut(tp)?;
-        (position.in_flight == Some(ticket)).then_some(position)
+        let in_flight = position.in_flight?;
+        (in_flight.ticket == ticket).then_some(position)
     }
 
     fn partition_answered(
@@ -122,9 +127,10 @@ impl Plan {
         let Some(position) = self.partitions.get_mut(tp) else {
             return;
         };
-        position.settle();
+        position.settle(now);
         position.grown = None;
         position.next_offset = next_offset;
+        position.behind = next_offset < part.high_watermark;
         let chunk = Chunk {
             tp: tp.clone(),
             from_offset: wanted.from_offset,
@@ -178,14 +184,15 @@ impl Plan {
             return;
         };
         if records.is_empty() {
-            position.settle();
+            position.settle(now);
+            position.behind = false;
         } else if wanted.size < cap {
-            position.settle();
+            position.settle(now);
             // At least twice as much, so that a peer that keeps cutting short is not asked for ever.
             position.grown = Some(needed.max(twice).min(cap));
         } else {
             tracing::warn!(%tp, offset = wanted.from_offset, needed, "the broker cuts a message off that would fit");
-            position.in_flight = None;
+            position.free(now);
             position.retry_at = Some(now + position.backoff.fail());
         }
     }
@@ -201,10 +208,22 @@ impl Plan {
 }
 
 impl Position {
-    fn settle(&mut self) {
+    fn free(&mut self, now: Instant) {
         self.in_flight = None;
+        self.free_since = now;
+    }
+
+    fn settle(&mut self, now: Instant) {
+        self.free(now);
         self.retry_at = None;
         self.backoff.succeed();
+    }
+}
+
+/// Copies a small part of an answer, which would keep all of it in memory for as long as it is queued.
+fn keep_only(records: &mut Bytes, in_all: usize) {
+    if records.len() < in_all / 2 {
+        *records = Bytes::copy_from_slice(records);
     }
 }
 

@@ -15,7 +15,7 @@ fn small() -> FetchConfig {
 fn asks_for_half_of_what_a_partition_may_hold() {
     let mut fetching = Fetching::of(2, small());
     let planned = fetching.planned();
-    assert_eq!(planned.request.max_bytes, 32 << 10);
+    assert_eq!(planned.0[0].request.max_bytes, 32 << 10);
     assert!(asked(&planned).iter().all(|asked| asked.2 == 16 * KIB));
     // A broker is asked seldom rather than for next to nothing.
     let mut fetching = Fetching::of(12, small());
@@ -44,7 +44,7 @@ fn whatever_comes_the_queue_never_holds_more_than_it_may() {
     let mut fetching = Fetching::of(4, small());
     let mut next = [0; 4];
     // Nobody takes anything out, and the broker fills each answer up.
-    while let Next::Fetch(planned) = fetching.next(0) {
+    while let Some(planned) = fetching.all(0) {
         let parts = asked(&planned)
             .into_iter()
             .map(|(partition, offset, size)| {
@@ -65,7 +65,7 @@ fn partitions_that_are_added_to_a_full_queue_hold_little_more() {
     let mut fetching = Fetching::of(1, small());
     let mut next = [0; 8];
     for added in 1..=8 {
-        while let Next::Fetch(planned) = fetching.next(0) {
+        while let Some(planned) = fetching.all(0) {
             let parts = asked(&planned)
                 .into_iter()
                 .map(|(partition, offset, size)| {
@@ -199,7 +199,7 @@ fn partitions_of_large_messages_take_turns() {
     let mut fetching = Fetching::of(4, small());
     let mut served = [0; 4];
     for _ in 0..60 {
-        let Next::Fetch(planned) = fetching.next(0) else {
+        let Some(planned) = fetching.all(0) else {
             panic!("someone can always be fetched");
         };
         let parts = asked(&planned)

@@ -16,7 +16,7 @@ fn asks_a_broker_for_what_it_leads_and_nobody_else_fetches() {
     assert_eq!(of_broker_0, [(0, 0, 1 << 20), (2, 0, 1 << 20)]);
     fetching.assert_idle();
 
-    let Next::Fetch(second) = fetching.next(1) else {
+    let Some(second) = fetching.all(1) else {
         panic!("broker 1 leads a partition");
     };
     assert_eq!(asked(&second), [(1, 0, 1 << 20)]);
@@ -32,7 +32,7 @@ fn a_request_says_how_it_wants_to_be_answered() {
         isolation_level: IsolationLevel::ReadCommitted,
         ..FetchConfig::default()
     };
-    let request = Fetching::of(2, config).planned().request;
+    let request = Fetching::of(2, config).planned().0.remove(0).request;
     assert_eq!(
         (request.replica_id, request.max_wait_ms, request.min_bytes),
         (-1, 70, 5)
@@ -94,7 +94,7 @@ fn names_each_topic_once_however_the_turns_stand() {
     fetching.plan.start(&other, 0);
     for _ in 0..4 {
         let planned = fetching.planned();
-        let topics = &planned.request.topics;
+        let topics = &planned.0[0].request.topics;
         let mut names: Vec<&str> = topics.iter().map(|topic| topic.name.as_str()).collect();
         names.sort_unstable();
         assert_eq!(names, ["t", "u"]);
@@ -113,7 +113,9 @@ fn names_each_topic_once_however_the_turns_stand() {
                 .collect(),
             ..FetchResponse::default()
         };
-        fetching.plan.answered(planned, all, fetching.now);
+        for planned in planned.0 {
+            fetching.plan.answered(planned, all.clone(), fetching.now);
+        }
     }
 }
 
@@ -137,7 +139,7 @@ fn a_leader_that_moves_does_not_wait_for_the_former_one() {
     let mut fetching = default_of(1);
     let to_former = fetching.planned();
     fetching.lead(&tp(0), Some(1));
-    let Next::Fetch(to_new) = fetching.next(1) else {
+    let Some(to_new) = fetching.all(1) else {
         panic!("the new leader is asked at once");
     };
     assert_eq!(asked(&to_new), [(0, 0, 1 << 20)]);
@@ -155,7 +157,7 @@ fn a_former_leader_that_fails_does_not_hold_the_new_one_up() {
     let mut fetching = default_of(1);
     let to_former = fetching.planned();
     fetching.lead(&tp(0), Some(1));
-    fetching.plan.failed(to_former, fetching.now);
+    fetching.fail(to_former);
     assert!(matches!(fetching.next(0), Next::Wait(None)));
     fetching.now += Duration::from_secs(1);
     assert!(matches!(fetching.next(1), Next::Fetch(_)));
@@ -164,10 +166,10 @@ fn a_former_leader_that_fails_does_not_hold_the_new_one_up() {
     let mut fetching = default_of(1);
     let to_former = fetching.planned();
     fetching.lead(&tp(0), Some(1));
-    let Next::Fetch(to_new) = fetching.next(1) else {
+    let Some(to_new) = fetching.all(1) else {
         panic!("the new leader is asked at once");
     };
-    fetching.plan.failed(to_former, fetching.now);
+    fetching.fail(to_former);
     fetching.answer(to_new, vec![records(0, log(0..3))]);
     assert_eq!(fetching.chunk().next_offset, 3);
 }

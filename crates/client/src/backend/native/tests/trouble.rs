@@ -117,7 +117,7 @@ fn a_request_that_failed_is_made_again_after_a_pause() {
     let mut fetching = default_of(2);
     fetching.round(vec![records(0, log(0..3)), empty(1)]);
     let planned = fetching.planned();
-    fetching.plan.failed(planned, fetching.now);
+    fetching.fail(planned);
     assert!(fetching.pause() > Duration::ZERO);
     fetching.now += Duration::from_millis(100);
     let mut again = asked(&fetching.planned());
@@ -189,7 +189,7 @@ fn random_answers_never_break_the_plan() {
         let mut fetching = Fetching::of(3, config);
         for _ in 0..30 {
             fetching.now += Duration::from_secs(2);
-            let Next::Fetch(planned) = fetching.next(0) else {
+            let Some(planned) = fetching.all(0) else {
                 for partition in 0..3 {
                     fetching
                         .plan
