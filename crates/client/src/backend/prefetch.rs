@@ -15,8 +15,8 @@ pub struct Generation(u64);
 /// The queue between a backend, which fetches, and a consumer, which hands out: one line of chunks per partition, bounded in
 /// bytes in total, drained in turns.
 ///
-/// Each partition may use an equal share of the budget, so that neither a hot partition nor one that nobody reads can keep the
-/// others from being fetched.
+/// Whoever fills it keeps a part of the budget free for each partition, so that neither a hot partition nor one that nobody reads
+/// can keep the others from being fetched.
 #[derive(Debug)]
 pub struct Prefetch {
     budget: usize,
@@ -138,7 +138,7 @@ impl Prefetch {
         Some((tp, item))
     }
 
-    /// How many bytes a partition holds, and how many it may hold.
+    /// How many bytes a partition holds, and its equal share of the budget.
     pub fn fill(&self, tp: &TopicPartition) -> Fill {
         let state = self.lock();
         Fill {
@@ -192,7 +192,7 @@ impl Prefetch {
 pub struct Fill {
     /// What it holds.
     pub held: usize,
-    /// What it may hold.
+    /// What it would have if all held the same.
     pub share: usize,
 }
 
