@@ -10,6 +10,8 @@ pub struct Backoff {
     first: Duration,
     longest: Duration,
     failures: u32,
+    /// The pause after the last failure.
+    last: Duration,
     rng: SmallRng,
 }
 
@@ -25,6 +27,7 @@ impl Backoff {
             first,
             longest,
             failures: 0,
+            last: Duration::ZERO,
             rng: SmallRng::seed_from_u64(seed),
         }
     }
@@ -36,7 +39,17 @@ impl Backoff {
             .saturating_mul(1_u32.checked_shl(self.failures).unwrap_or(u32::MAX))
             .min(self.longest);
         self.failures = self.failures.saturating_add(1);
-        full.mul_f64(self.rng.random_range(0.5..=1.0))
+        self.last = full.mul_f64(self.rng.random_range(0.5..=1.0));
+        self.last
+    }
+
+    /// The pause after the failure of something that had lasted so long. What lasts longer than the pause before it is no worse
+    /// than that pause, so that they do not grow: brokers close connections on which nothing happens.
+    pub(crate) fn fail_after(&mut self, lasted: Duration) -> Duration {
+        if lasted > self.last {
+            self.succeed();
+        }
+        self.fail()
     }
 
     /// Forgets the failures.

@@ -131,6 +131,7 @@ impl Lane {
     /// Gives the connection up, and waits for what else is in flight: it fails too, or was answered before.
     async fn failed(&mut self, planned: Planned, error: Error) {
         self.connection = None;
+        let lasted = planned.since.elapsed();
         self.shared.plan().failed(planned, Instant::now());
         while let Some((planned, result)) = self.in_flight.next().await {
             let (mut plan, now) = (self.shared.plan(), Instant::now());
@@ -140,7 +141,7 @@ impl Lane {
             }
         }
         self.shared.prefetch.demand().notify_waiters();
-        let pause = self.backoff.fail();
+        let pause = self.backoff.fail_after(lasted);
         tracing::debug!(broker = self.broker, %error, ?pause, "fetching failed, trying again");
         refresh(&self.shared).await;
         sleep(pause).await;

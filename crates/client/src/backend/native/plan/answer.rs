@@ -43,7 +43,12 @@ impl Plan {
     /// Takes back a request that was not answered.
     pub(in crate::backend::native) fn failed(&mut self, planned: Planned, now: Instant) {
         for tp in planned.asked.into_keys() {
-            self.retry_later(&tp, planned.ticket, now);
+            if let Some(position) = self.in_flight(&tp, planned.ticket) {
+                let lasted = now.saturating_duration_since(planned.since);
+                position.free(now);
+                position.behind = false;
+                position.retry_at = Some(now + position.backoff.fail_after(lasted));
+            }
         }
     }
 

@@ -86,6 +86,8 @@ pub(super) struct Ticket {
 pub(super) struct Planned {
     ticket: Ticket,
     pub(super) request: FetchRequest,
+    /// When it was made.
+    pub(super) since: Instant,
     /// The broker answers when there is something, and not before.
     pub(super) watches: bool,
     asked: BTreeMap<TopicPartition, Asked>,
@@ -239,6 +241,7 @@ impl Plan {
         Next::Fetch(Planned {
             ticket,
             request: self.request(&asked, watches),
+            since: now,
             watches,
             asked,
         })

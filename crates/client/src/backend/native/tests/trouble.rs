@@ -126,6 +126,28 @@ fn a_request_that_failed_is_made_again_after_a_pause() {
 }
 
 #[test]
+fn pauses_grow_only_while_requests_fail_at_once() {
+    let mut fetching = default_of(1);
+    let mut pauses = |lasts: Duration| {
+        let pauses = (0..6).map(|_| {
+            let planned = fetching.planned();
+            fetching.now += lasts;
+            fetching.fail(planned);
+            let pause = fetching.pause();
+            fetching.now += pause;
+            pause
+        });
+        pauses.collect::<Vec<_>>()
+    };
+    let at_once = pauses(Duration::ZERO);
+    assert!(at_once[5] >= Duration::from_millis(500), "{at_once:?}");
+    // Such as a broker that closes a connection on which nothing has happened for so long.
+    let late = pauses(Duration::from_secs(2));
+    let longest = Duration::from_millis(100);
+    assert!(late.iter().all(|pause| *pause <= longest), "{late:?}");
+}
+
+#[test]
 fn a_log_that_does_not_advance_is_an_error_and_not_a_loop() {
     for offsets in [0..3, 4..5] {
         let mut fetching = default_of(1);
