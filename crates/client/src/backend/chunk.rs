@@ -5,6 +5,9 @@ use divvy_protocol::{ErrorCode, TopicPartition};
 /// What a chunk unpacks to at a time, beyond its next entry: what is unpacked lies beside the queue and is no part of its budget.
 const UNPACKED_AT_ONCE: usize = 2 << 20;
 
+/// What a chunk takes beside its entries, rounded up: itself, its place in the queue, and the buffers' own records.
+const SMALLEST: usize = 512;
+
 /// A piece of one partition's log as it came from the broker: whole entries, not checked and not decompressed yet.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -58,9 +61,10 @@ impl Chunk {
         decode(&self.entries, &options)
     }
 
-    /// Its size in the fetch queue, in bytes.
+    /// Its size in the fetch queue, in bytes: that of its entries, or what it takes to keep it at all, which is more where messages
+    /// trickle in one by one.
     pub fn size(&self) -> usize {
-        self.entries.len()
+        self.entries.len().max(SMALLEST)
     }
 }
 

@@ -127,17 +127,17 @@ fn drops_what_an_earlier_start_fetched() {
 
 #[test]
 fn shares_the_budget_equally_among_all_that_are_open() {
-    let prefetch = Prefetch::new(1000);
+    let prefetch = Prefetch::new(10_000);
     assert_eq!(
         prefetch.fill(&tp(0)),
         Fill {
             held: 0,
-            share: 1000
+            share: 10_000
         }
     );
     let generation = prefetch.open(&tp(0));
-    prefetch.push(&tp(0), generation, chunk(0, 0, 300));
-    prefetch.push(&tp(0), generation, chunk(0, 1, 50));
+    prefetch.push(&tp(0), generation, chunk(0, 0, 3000));
+    prefetch.push(&tp(0), generation, chunk(0, 1, 600));
     prefetch.push(&tp(0), generation, out_of_range(0, 2));
     for partition in 1..4 {
         prefetch.open(&tp(partition));
@@ -145,16 +145,34 @@ fn shares_the_budget_equally_among_all_that_are_open() {
     assert_eq!(
         prefetch.fill(&tp(0)),
         Fill {
-            held: 350,
-            share: 250
+            held: 3600,
+            share: 2500
         }
     );
     assert_eq!(prefetch.fill(&tp(3)).held, 0);
-    assert_eq!(prefetch.bytes(), 350);
+    assert_eq!(prefetch.bytes(), 3600);
     assert_eq!(pop(&prefetch), Some((0, 0)));
-    assert_eq!((prefetch.fill(&tp(0)).held, prefetch.bytes()), (50, 50));
+    assert_eq!((prefetch.fill(&tp(0)).held, prefetch.bytes()), (600, 600));
     prefetch.close(&tp(3));
-    assert_eq!(prefetch.fill(&tp(0)).share, 333);
+    assert_eq!(prefetch.fill(&tp(0)).share, 3333);
+}
+
+#[test]
+fn a_small_chunk_counts_for_what_it_takes_to_keep_it() {
+    let prefetch = Prefetch::new(1 << 20);
+    let generation = prefetch.open(&tp(0));
+    let mut chunks = 0;
+    while prefetch.bytes() < 1 << 20 {
+        prefetch.push(&tp(0), generation, chunk(0, chunks, 1));
+        chunks += 1;
+    }
+    let itself = i64::try_from(size_of::<Result<Chunk, FetchError>>()).unwrap();
+    assert!(
+        chunks * itself < 1 << 20,
+        "{chunks} chunks of {itself} bytes"
+    );
+    while pop(&prefetch).is_some() {}
+    assert_eq!(prefetch.bytes(), 0);
 }
 
 #[test]
