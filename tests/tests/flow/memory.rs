@@ -51,6 +51,14 @@ fn of_what_unpacks_to_much() -> Result<()> {
     Filled::new(2, &[packed, plain])?.stays_small()
 }
 
+/// One partition stands still and holds what came together with what others have long read.
+#[test]
+fn of_one_partition_that_stands_still() -> Result<()> {
+    let _turn = turn();
+    let messages = Messages::plain(scale(30, 200) * MIB, 1000);
+    Filled::new(8, &[messages])?.stays_small_beside(&[3])
+}
+
 /// Messages that are appended to each partition.
 #[derive(Clone, Copy)]
 struct Messages {
@@ -107,6 +115,16 @@ impl Filled {
             .stdout()
             .wait_for(PATIENCE, "the first message", |line| line == "holds")?;
         settle(&reader)?;
+        is_small(&reader, "stopped")?;
+        self.goes_on(&reader)
+    }
+
+    /// A reader stops reading these partitions, each behind its first message, and reads the others. Then it reads everything.
+    fn stays_small_beside(&self, stopping: &[i32]) -> Result<()> {
+        let reader = self.reader(stopping)?;
+        let others = self.partitions - stopping.len();
+        let messages = self.messages * others + stopping.len();
+        has_read(&reader, messages)?;
         is_small(&reader, "stopped")?;
         self.goes_on(&reader)
     }
