@@ -1,7 +1,7 @@
 //! Measures how long a message takes on a topic on which little happens, from its acknowledgement to its hand-out.
 //!
 //! ```text
-//! cargo run --release -p divvy-benches --bin latency
+//! benches/run --latency
 //! ```
 //!
 //! Starts a broker, unless `--bootstrap` and `--zookeeper` name one. Messages are sent one at a time, at a steady rate, to eight
