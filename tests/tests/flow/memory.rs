@@ -21,21 +21,21 @@ const SETTLED: Duration = Duration::from_secs(1);
 #[test]
 fn of_many_partitions() -> Result<()> {
     let _turn = turn();
-    let messages = Messages::plain(scale(1200, 1500) << 10, 10 << 10);
+    let messages = Messages::plain(scale(900, 1500) << 10, 10 << 10);
     Filled::new(scale(128, 512), &[messages])?.stays_small()
 }
 
 #[test]
 fn of_one_partition() -> Result<()> {
     let _turn = turn();
-    let messages = Messages::plain(scale(160, 800) * MIB, 1000);
+    let messages = Messages::plain(scale(130, 800) * MIB, 1000);
     Filled::new(1, &[messages])?.stays_small()
 }
 
 #[test]
 fn of_large_messages() -> Result<()> {
     let _turn = turn();
-    let messages = Messages::plain(scale(20, 100) * MIB, 900 << 10);
+    let messages = Messages::plain(scale(16, 100) * MIB, 900 << 10);
     Filled::new(8, &[messages])?.stays_small()
 }
 
