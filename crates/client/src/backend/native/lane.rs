@@ -8,6 +8,7 @@ use divvy_protocol::ApiKey;
 use divvy_protocol::api::FetchResponse;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::Shared;
@@ -116,6 +117,10 @@ impl Lane {
         let stale = self.shared.plan().answered(planned, response, now);
         // Others may have waited for a partition that this request held.
         self.shared.prefetch.demand().notify_waiters();
+        if self.watching {
+            // What somebody has waited for is handed out before the broker is asked again, which takes longer.
+            yield_now().await;
+        }
         if stale {
             refresh(&self.shared).await;
         }
