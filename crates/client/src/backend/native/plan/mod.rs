@@ -20,6 +20,10 @@ use crate::metadata::Metadata;
 /// How long a partition whose end was read may be in nobody's request, while its broker is kept busy with others.
 const UNWATCHED: Duration = Duration::from_millis(10);
 
+/// How many bytes are asked for in all of partitions whose end was read. An answer with as much of each as it has of its own in
+/// the queue would be as large as half of the queue, and lie beside it until it is taken apart.
+const WATCHED: usize = 8 << 20;
+
 /// The partitions that are fetched, and how far each has come.
 ///
 /// A partition of which more is known to be there is asked for alone, so that what is kept of an answer keeps nothing else in
@@ -296,6 +300,14 @@ impl Plan {
                 }
                 found.at_end.insert(tp.clone(), wanted);
             }
+        }
+        let most = room.smallest().max(WATCHED / found.at_end.len().max(1));
+        for wanted in found
+            .at_end
+            .values_mut()
+            .chain(found.unwatched.values_mut())
+        {
+            wanted.size = wanted.size.min(most);
         }
         // Others wait for what the queue has; this one waits for nothing.
         if let Some((tp, wanted)) = self.next_oversized(&oversized) {

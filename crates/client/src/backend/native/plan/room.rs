@@ -31,6 +31,10 @@ pub(super) struct Room {
 }
 
 impl Room {
+    pub(super) fn smallest(&self) -> usize {
+        self.smallest
+    }
+
     fn borrowed(&self, held: usize) -> usize {
         held.saturating_sub(self.own)
     }

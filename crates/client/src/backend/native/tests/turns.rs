@@ -146,6 +146,24 @@ fn many_partitions_are_asked_for_as_much_as_few() {
 }
 
 #[test]
+fn what_is_watched_asks_for_little_of_many() {
+    let mut fetching = Fetching::of(512, FetchConfig::default());
+    let planned = fetching.lane(false);
+    assert_eq!(
+        (partitions(&planned).len(), planned.request.max_bytes),
+        (512, 8 << 20)
+    );
+    // A message that does not fit into so little comes all the same.
+    let large = message(0, 30 * KIB);
+    fetching.reply(planned, vec![records(7, cut(&large, 16 * KIB))]);
+    let planned = fetching.lane(true);
+    assert_eq!(
+        (partitions(&planned), planned.request.max_bytes),
+        (vec![7], 64 << 10)
+    );
+}
+
+#[test]
 fn whoever_is_read_goes_on_whatever_the_others_keep_and_the_budget_is_kept() {
     for seed in 0..20 {
         let mut random = SmallRng::seed_from_u64(seed);
