@@ -8,6 +8,17 @@ use divvy_zookeeper::{ChangeKind, Config, Error, Set, State};
 use crate::{SESSION, SOON, change, config, created, session, shared, soon, state, zookeeper};
 
 #[tokio::test]
+async fn a_session_that_has_begun_is_connected() {
+    // Often enough to be looked at before its thread has taken the connection over.
+    for _ in 0..50 {
+        let session = session().await;
+        assert_eq!(session.state(), State::Connected);
+        assert!(session.lease().is_connected());
+        session.close().await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn closing_frees_ephemeral_nodes_at_once() {
     let (ours, theirs) = (session().await, session().await);
     let node = format!("/{}", unique("ephemeral"));

@@ -245,14 +245,16 @@ impl Session {
 }
 
 impl Shared {
+    /// Of a session that a server has just opened: connected, although requests wait until the connection is served.
     fn new(chroot: Option<String>, lease: Lease, timeout: Duration) -> Self {
+        lease.set_connected(true);
         let shared = Self {
             watches: Watches::new(chroot.clone()),
             chroot,
             lease,
             timeout: AtomicU64::new(0),
             link: Waited::new(Link::Down),
-            states: watch::Sender::new(State::Disconnected),
+            states: watch::Sender::new(State::Connected),
         };
         shared.set_timeout(timeout);
         shared

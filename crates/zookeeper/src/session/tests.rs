@@ -33,6 +33,13 @@ fn shared() -> Shared {
 }
 
 #[test]
+fn a_session_that_was_opened_is_connected() {
+    let shared = shared();
+    assert_eq!(*shared.states.borrow(), State::Connected);
+    assert!(shared.lease.is_connected());
+}
+
+#[test]
 fn the_first_end_counts() {
     let shared = shared();
     shared.end(End::Expired);
