@@ -1,0 +1,71 @@
+//! librdkafka's consumer without a group, as it is in C but safe: settings, partitions that are started and stopped one by one,
+//! and batches out of one queue.
+
+mod config;
+mod consumer;
+
+pub use config::Config;
+pub use consumer::{Batch, Consumer, Message};
+
+/// What librdkafka refused. Its own text is kept.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A text that C cannot hold.
+    #[error("`{text}` holds a zero byte")]
+    ZeroByte {
+        /// The text.
+        text: String,
+    },
+    /// A property that does not exist, or not with this value.
+    #[error("librdkafka refuses {name}={value}: {why}")]
+    Property {
+        /// The property's name.
+        name: String,
+        /// The value it was to have.
+        value: String,
+        /// librdkafka's text.
+        why: String,
+    },
+    /// No consumer can be made of the settings.
+    #[error("librdkafka makes no consumer: {why}")]
+    Create {
+        /// librdkafka's text.
+        why: String,
+    },
+    /// A partition cannot be started or stopped.
+    #[error("librdkafka cannot {action} {topic}-{partition}: {why}")]
+    Partition {
+        /// What was to be done: start or stop.
+        action: &'static str,
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// librdkafka's text.
+        why: String,
+    },
+    /// The queue cannot be read.
+    #[error("librdkafka gives no messages: {why}")]
+    Receive {
+        /// librdkafka's text.
+        why: String,
+    },
+}
+
+impl Error {
+    /// Whether the same call may succeed later. What librdkafka can get over by itself it retries by itself and never says.
+    pub fn is_retriable(&self) -> bool {
+        false
+    }
+}
+
+/// A text as C wants it.
+fn c_string(text: &str) -> Result<std::ffi::CString, Error> {
+    std::ffi::CString::new(text).map_err(|_| Error::ZeroByte {
+        text: text.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests;

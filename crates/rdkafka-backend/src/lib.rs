@@ -1,0 +1,9 @@
+//! Broker traffic of divvy's consumers through librdkafka 2.
+//!
+//! With the feature `bundled` off, which is the default, this crate is empty and no C is built. With it on, librdkafka is built
+//! from the sources that come with `rdkafka-sys`; that takes make and a C compiler, and no library of the system's.
+//!
+//! All unsafe code of the workspace is in this crate, each block with its reason.
+
+#[cfg(feature = "bundled")]
+pub mod bare;
