@@ -40,8 +40,8 @@ pub use divvy_client::{
     PerPartition, Prefetch, Security, TopicMetadata,
 };
 pub use divvy_producer::{
-    Acks, DefaultPartitioner, Delivery, Error as ProducerError, Partitioner, Partitions, Producer,
-    ProducerConfig, ProducerRecord, RandomPartitioner, RecordMetadata, RoundRobinPartitioner,
+    Acks, DefaultPartitioner, Delivery, Error as ProducerError, FnPartitioner, HashingPartitioner,
+    Partitioner, Partitions, Producer, ProducerConfig, ProducerRecord, RandomPartitioner, RecordMetadata, RoundRobinPartitioner,
     murmur2,
 };
 pub use divvy_protocol::compression::Compression;

@@ -41,7 +41,8 @@ pub use delivery::Delivery;
 pub use divvy_protocol::compression::Compression;
 pub use error::{Error, Result};
 pub use partitioner::{
-    DefaultPartitioner, Partitioner, Partitions, RandomPartitioner, RoundRobinPartitioner, murmur2,
+    DefaultPartitioner, FnPartitioner, HashingPartitioner, Partitioner, Partitions,
+    RandomPartitioner, RoundRobinPartitioner, murmur2,
 };
 pub use producer::Producer;
 pub use record::{ProducerRecord, RecordMetadata};

@@ -230,6 +230,12 @@ impl Producer {
                 false => Err(divvy_client::Error::UnknownPartition { tp: on(partition) }.into()),
             };
         }
+        if record.key.is_none() && self.config().partitioner.needs_key() {
+            return Err(Error::InvalidRecord {
+                topic: record.topic.to_string(),
+                why: "it has no key, by which the partitioner goes".to_owned(),
+            });
+        }
         let metadata = self.inner.shared.client.metadata();
         let is_available = |partition: &i32| metadata.leader(&on(*partition)).is_some();
         let available: Vec<i32> = partitions.iter().copied().filter(is_available).collect();

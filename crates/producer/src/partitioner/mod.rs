@@ -1,5 +1,7 @@
 //! Choosing the partition of a record that does not name one.
 
+mod function;
+mod hashing;
 mod murmur2;
 mod round_robin;
 #[cfg(test)]
@@ -9,6 +11,8 @@ use std::fmt;
 
 use rand::seq::IndexedRandom;
 
+pub use function::FnPartitioner;
+pub use hashing::HashingPartitioner;
 pub use murmur2::murmur2;
 pub use round_robin::RoundRobinPartitioner;
 
@@ -20,6 +24,12 @@ pub trait Partitioner: fmt::Debug + Send + Sync {
     ///
     /// A number that [`Partitions::all`] does not have fails the record.
     fn partition(&self, topic: &str, key: Option<&[u8]>, partitions: Partitions<'_>) -> i32;
+
+    /// Whether a record without a key is refused, with [`Error::InvalidRecord`](crate::Error::InvalidRecord), before
+    /// [`Partitioner::partition`] is called. Default: no.
+    fn needs_key(&self) -> bool {
+        false
+    }
 }
 
 /// The partitions of a topic, among which to choose.
@@ -30,8 +40,9 @@ pub struct Partitions<'a> {
 }
 
 impl<'a> Partitions<'a> {
-    /// `all` must have one at least. Where none is available, any may be chosen.
-    pub(crate) fn new(all: &'a [i32], available: &'a [i32]) -> Self {
+    /// Puts them together, for tests of partitioners: `all` partitions, of which there is one at least, and those with a leader,
+    /// both in ascending order. Where none has a leader, any may be chosen.
+    pub fn new(all: &'a [i32], available: &'a [i32]) -> Self {
         let available = if available.is_empty() { all } else { available };
         Self { all, available }
     }
@@ -78,7 +89,9 @@ impl Partitioner for DefaultPartitioner {
     }
 }
 
-/// Each record goes to a random partition, whatever its key. PyKafka: `RandomPartitioner`.
+/// Each record goes to a random one of the available partitions, whatever its key.
+///
+/// PyKafka's class of this name takes turns: that is [`RoundRobinPartitioner`] here.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RandomPartitioner;
 

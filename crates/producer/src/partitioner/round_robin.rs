@@ -4,7 +4,8 @@ use std::sync::Mutex;
 use super::{Partitioner, Partitions, pick};
 use crate::sync::lock;
 
-/// The available partitions of a topic take turns, whatever the key. Kafka: `RoundRobinPartitioner`.
+/// The available partitions of a topic take turns, whatever the key. Kafka: `RoundRobinPartitioner`; PyKafka:
+/// `RandomPartitioner`, which is its default.
 ///
 /// Each topic has its own turn, which begins at a random partition, so that many producers of few records do not all write to
 /// the first.

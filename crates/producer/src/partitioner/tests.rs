@@ -2,41 +2,117 @@ use std::collections::BTreeMap;
 
 use super::*;
 
-/// What Kafka's Java producer computes: the hash, and the partition of 8 and of 7.
-const JAVA: [(&[u8], i32, i32, i32); 12] = [
-    (b"", 275_646_681, 1, 2),
-    (b"a", -1_563_381_124, 4, 5),
-    (b"ab", 316_155_434, 2, 0),
-    (b"abc", 479_470_107, 3, 4),
-    (b"abcd", -1_323_649_548, 4, 5),
-    (b"abcde", 461_995_741, 5, 4),
-    (b"21", -973_932_308, 4, 3),
-    (b"foobar", -790_332_482, 6, 0),
-    (b"customer-7", -1_283_830_537, 7, 6),
-    (b"a-little-bit-long-string", -985_981_536, 0, 1),
-    ("über".as_bytes(), -1_718_265_917, 3, 5),
-    (&[255, 254, 128, 127, 0, 253, 252], -675_062_993, 7, 6),
-];
+/// Keys with what PyKafka, and Kafka's Java producers of 0.8.2.2 and 0.9.0.1, make of them; see `tests/python/partitions.py`.
+const GOLDEN: &str = include_str!("golden.txt");
+/// Among how many partitions they chose.
+const COUNTS: [i32; 5] = [1, 2, 7, 8, 64];
+
+struct Golden {
+    key: Vec<u8>,
+    pykafka: Vec<i32>,
+    /// Of each version: the hash, and the partitions.
+    java: [(i32, Vec<i32>); 2],
+}
+
+impl Golden {
+    fn parse(line: &str) -> Self {
+        let (key, numbers) = line.split_once(' ').unwrap();
+        let mut numbers = numbers.split(' ').map(|number| number.parse().unwrap());
+        let mut take = |count| numbers.by_ref().take(count).collect::<Vec<i32>>();
+        let golden = Self {
+            key: unhex(key),
+            pykafka: take(COUNTS.len()),
+            java: [(); 2].map(|()| (take(1)[0], take(COUNTS.len()))),
+        };
+        assert_eq!(numbers.next(), None, "{line}");
+        golden
+    }
+
+    /// Where a partitioner puts the key.
+    fn chosen_by(&self, partitioner: &dyn Partitioner) -> Vec<i32> {
+        let choose = |count| {
+            let all = numbers(count);
+            partitioner.partition("t", Some(&self.key), Partitions::new(&all, &all))
+        };
+        COUNTS.map(choose).to_vec()
+    }
+}
+
+fn unhex(digits: &str) -> Vec<u8> {
+    let pairs = digits.trim_matches('"').as_bytes().chunks(2);
+    pairs
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+        .collect()
+}
 
 fn numbers(count: i32) -> Vec<i32> {
     (0..count).collect()
 }
 
 #[test]
-fn keys_go_where_java_puts_them() {
-    let partitioner = DefaultPartitioner::default();
-    for (key, hash, of_8, of_7) in JAVA {
-        assert_eq!(murmur2(key).cast_signed(), hash, "{}", key.escape_ascii());
-        for (count, expected) in [(8, of_8), (7, of_7)] {
-            let all = numbers(count);
-            // A key does not move when brokers fail.
-            for available in [&all[..], &all[..1], &[]] {
-                let partitions = Partitions::new(&all, available);
-                let partition = partitioner.partition("t", Some(key), partitions);
-                assert_eq!(partition, expected, "{} of {count}", key.escape_ascii());
-            }
+fn keys_go_where_java_and_pykafka_put_them() {
+    let mut keys = 0;
+    for golden in GOLDEN.lines().map(Golden::parse) {
+        let key = golden.key.escape_ascii().to_string();
+        let by_sha1 = golden.chosen_by(&HashingPartitioner);
+        assert_eq!(by_sha1, golden.pykafka, "PyKafka: {key}");
+        let hash = murmur2(&golden.key).cast_signed();
+        let by_murmur2 = golden.chosen_by(&DefaultPartitioner::default());
+        for java in golden.java {
+            assert_eq!((hash, by_murmur2.clone()), java, "Java: {key}");
+        }
+        keys += 1;
+    }
+    assert!(keys > 250, "{keys} keys");
+}
+
+/// The numbers of a topic's partitions need not begin at 0 or follow one another, for instance while some are not known.
+#[test]
+fn a_key_goes_to_a_place_among_the_partitions() {
+    let some = [3, 5, 9];
+    let partitions = Partitions::new(&some, &some);
+    for golden in GOLDEN.lines().map(Golden::parse) {
+        let place = |partitioner: &dyn Partitioner, partitions| {
+            partitioner.partition("t", Some(&golden.key), partitions)
+        };
+        for partitioner in [
+            &DefaultPartitioner::default() as &dyn Partitioner,
+            &HashingPartitioner,
+        ] {
+            let of_three = place(partitioner, Partitions::new(&[0, 1, 2], &[]));
+            let expected = some[usize::try_from(of_three).unwrap()];
+            assert_eq!(place(partitioner, partitions), expected);
         }
     }
+}
+
+#[test]
+fn a_key_stays_where_it_is_when_brokers_fail() {
+    let (all, some) = (numbers(7), [2, 5]);
+    for golden in GOLDEN.lines().map(Golden::parse) {
+        for partitioner in [
+            &DefaultPartitioner::default() as &dyn Partitioner,
+            &HashingPartitioner,
+        ] {
+            let [before, after, without] = [&all[..], &some, &[]].map(|available| {
+                partitioner.partition("t", Some(&golden.key), Partitions::new(&all, available))
+            });
+            assert_eq!((before, before), (after, without), "{partitioner:?}");
+        }
+    }
+}
+
+#[test]
+fn a_function_is_a_partitioner() {
+    let all = numbers(4);
+    let partitions = Partitions::new(&all, &all);
+    let last = FnPartitioner::new(|topic, key, partitions| {
+        assert_eq!((topic, key), ("t", Some(&b"key"[..])));
+        partitions.all().last().copied().unwrap_or(0)
+    });
+    assert_eq!(last.partition("t", Some(b"key"), partitions), 3);
+    assert!(!last.needs_key());
+    assert!(HashingPartitioner.needs_key());
 }
 
 /// How often each partition is chosen for `records` records without a key.

@@ -5,6 +5,7 @@
 mod cluster;
 mod delivery;
 mod faults;
+mod keys;
 
 use std::time::Duration;
 

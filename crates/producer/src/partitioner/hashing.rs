@@ -1,0 +1,28 @@
+use sha1::{Digest as _, Sha1};
+
+use super::{Partitioner, Partitions};
+
+/// Records go where the SHA-1 of their key says, as with PyKafka's producers, so that both can write to one topic. PyKafka:
+/// `HashingPartitioner`, `hashing_partitioner`, with their own hash function.
+///
+/// As there, a record without a key is refused ([`Error::InvalidRecord`](crate::Error::InvalidRecord)); an empty key is a key.
+///
+/// PyKafka divides by the partitions that it knows, which are fewer while some have no leader; here a key stays where it is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HashingPartitioner;
+
+impl Partitioner for HashingPartitioner {
+    fn partition(&self, _: &str, key: Option<&[u8]>, partitions: Partitions<'_>) -> i32 {
+        let digest = Sha1::digest(key.unwrap_or_default());
+        let count = u64::try_from(partitions.all().len()).unwrap_or(1).max(1);
+        // The digest is one large number, most significant byte first. Its remainder is taken on the way, which keeps it small.
+        let remainder = digest
+            .iter()
+            .fold(0, |rest, byte| (rest << 8 | u64::from(*byte)) % count);
+        partitions.pick(u32::try_from(remainder).unwrap_or(0))
+    }
+
+    fn needs_key(&self) -> bool {
+        true
+    }
+}
