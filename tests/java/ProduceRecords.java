@@ -9,7 +9,8 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
 
 /**
  * Produces any bytes, which Kafka's console producer cannot. Reads one record a line: partition, key
- * and value, separated by tabs; key and value in hexadecimal digits, or "-" for null.
+ * and value, separated by tabs; key and value in hexadecimal digits; "-" for null, and for a partition
+ * that the producer chooses.
  *
  * <p>Arguments: bootstrap servers, topic, codec.
  */
@@ -31,7 +32,7 @@ public final class ProduceRecords {
         String[] fields = line.split("\t", -1);
         ProducerRecord<byte[], byte[]> record =
             new ProducerRecord<>(
-                arguments[1], Integer.valueOf(fields[0]), decode(fields[1]), decode(fields[2]));
+                arguments[1], partition(fields[0]), decode(fields[1]), decode(fields[2]));
         producer.send(
             record,
             (metadata, error) -> {
@@ -42,6 +43,10 @@ public final class ProduceRecords {
             });
       }
     }
+  }
+
+  private static Integer partition(String field) {
+    return field.equals("-") ? null : Integer.valueOf(field);
   }
 
   private static byte[] decode(String field) {

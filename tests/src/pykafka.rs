@@ -5,10 +5,35 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::{Cluster, Process, paths, python};
+use crate::{Cluster, Process, hex, paths, python};
 
+/// How long a program may take that does its work and ends.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// What pip is asked for: PyKafka's last release, and what it takes for granted that every Python has.
 const REQUIREMENTS: [&str; 2] = ["pykafka==2.8.0", "setuptools<80"];
+
+/// Produces a message for each key through PyKafka's `Producer` with its `HashingPartitioner`, each with the same value, and
+/// returns when all of them are acknowledged.
+///
+/// # Errors
+///
+/// When PyKafka cannot be installed, or the program fails.
+pub fn produce_keys_with_pykafka(
+    cluster: &Cluster,
+    topic: &str,
+    value: &str,
+    keys: &[Vec<u8>],
+) -> Result<()> {
+    let mut command = Command::new(python::environment("pykafka", &REQUIREMENTS)?);
+    command
+        .arg(paths::tests().join("python/produce_keys.py"))
+        .args([cluster.bootstrap().as_str(), topic, value]);
+    let program = Process::spawn("PyKafka's producer", &mut command)?;
+    let lines: String = keys.iter().map(|key| hex(key) + "\n").collect();
+    program.write(lines.as_bytes())?;
+    program.close_stdin();
+    program.wait_success(PATIENCE)
+}
 
 /// A member of a group of PyKafka's `BalancedConsumer`, with offsets in Kafka.
 ///

@@ -3,6 +3,7 @@
 mod builder;
 mod links;
 mod node;
+mod records;
 mod sessions;
 mod shared;
 mod tools;
@@ -17,6 +18,7 @@ use tempfile::TempDir;
 pub use self::builder::ClusterBuilder;
 use self::links::Link;
 pub use self::node::{Node, four_letter_word};
+pub use self::records::JavaRecord;
 pub use self::tools::{CheckedOffset, JavaConsumer};
 use crate::jars::{Jars, KafkaVersion};
 use crate::metadata::{self, Metadata};

@@ -1,9 +1,7 @@
 //! Messages of any bytes: through Kafka's own producer into a topic, and through divvy's stdout out of it.
 
-use std::fmt::Write as _;
-
 use anyhow::{Context as _, Result};
-use divvy_tests::{Captured, Cluster, paths};
+use divvy_tests::{Captured, Cluster, JavaRecord};
 
 /// What `--format` makes of a message for [`parse`]: lengths first, because keys and values may hold anything.
 pub(crate) const FORMAT: &str = "%p %o %K %S %k%s\\n";
@@ -36,31 +34,15 @@ pub(crate) fn produce(
     codec: &str,
     records: &[Record],
 ) -> Result<()> {
-    let program = paths::tests().join("java/ProduceRecords.java");
-    let mut input = String::new();
-    for record in records {
-        let (key, value) = (
-            field(record.key.as_deref())?,
-            field(record.value.as_deref())?,
-        );
-        writeln!(input, "{}\t{key}\t{value}", record.partition)?;
-    }
-    // The JVM compiles a program that it is given as a file.
-    let arguments = [cluster.bootstrap(), topic.to_owned(), codec.to_owned()];
-    cluster
-        .run_java_tool(&program.display().to_string(), arguments, input.as_bytes())
-        .map(drop)
-}
-
-fn field(bytes: Option<&[u8]>) -> Result<String> {
-    let Some(bytes) = bytes else {
-        return Ok("-".to_owned());
-    };
-    let mut digits = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        write!(digits, "{byte:02x}")?;
-    }
-    Ok(digits)
+    let records: Vec<JavaRecord> = records
+        .iter()
+        .map(|record| JavaRecord {
+            partition: Some(record.partition),
+            key: record.key.clone(),
+            value: record.value.clone(),
+        })
+        .collect();
+    cluster.produce_records(topic, codec, &records)
 }
 
 /// The records in an output that was made with [`FORMAT`].

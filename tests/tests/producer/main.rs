@@ -1,6 +1,8 @@
-//! `divvy produce` against real clusters: formats and codecs, brokers that die, and the program's own promises.
+//! The producer and `divvy produce` against real clusters: formats and codecs, keys, brokers that die, and the
+//! program's own promises.
 
 mod codecs;
+mod keys;
 mod outage;
 mod program;
 
