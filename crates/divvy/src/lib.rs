@@ -40,9 +40,9 @@ pub use divvy_client::{
     PerPartition, Prefetch, Security, TopicMetadata,
 };
 pub use divvy_producer::{
-    Acks, DefaultPartitioner, Delivery, Error as ProducerError, FnPartitioner, HashingPartitioner,
-    Partitioner, Partitions, Producer, ProducerConfig, ProducerRecord, RandomPartitioner, RecordMetadata, RoundRobinPartitioner,
-    murmur2,
+    Acks, DefaultPartitioner, Delivery, Encoder, Error as ProducerError, FnPartitioner,
+    HashingPartitioner, Partitioner, Partitions, Producer, ProducerConfig, ProducerRecord,
+    RandomPartitioner, RecordMetadata, RoundRobinPartitioner, murmur2,
 };
 pub use divvy_protocol::compression::Compression;
 pub use divvy_protocol::records::{Header, Record};
@@ -52,9 +52,10 @@ pub use divvy_simple_consumer::spout;
 pub use divvy_simple_consumer::spout::{MessageId, Spout, SpoutAcker, SpoutConfig, SpoutMessage};
 pub use divvy_simple_consumer::{
     AckMode, Acker, AlwaysOpen, Assignment, Batch, BatchRecords, Consumer, ConsumerConfig,
-    Coordination, DualOffsets, Engine, Error, Event, Events, Fate, Gate, Handle, KafkaOffsets,
-    MemoryOffsets, Message, OffsetReset, OffsetStorage, OffsetStore, OwnedMessage, ResetReason,
-    Result, SeekTo, SimpleConsumer, SimpleConsumerConfig, StallPolicy, ZooKeeperOffsets,
+    Coordination, Decoder, DualOffsets, Engine, Error, Event, Events, Fate, Gate, Handle,
+    KafkaOffsets, MemoryOffsets, Message, OffsetReset, OffsetStorage, OffsetStore, OwnedMessage,
+    ResetReason, Result, SeekTo, SimpleConsumer, SimpleConsumerConfig, StallPolicy,
+    ZooKeeperOffsets,
 };
 pub use divvy_zookeeper::{
     Acl, Auth, Config as ZooKeeperConfig, CrashRelease, Error as ZooKeeperError, ZooKeeper,

@@ -1,3 +1,5 @@
+use std::error::Error as StdError;
+use std::sync::Arc;
 use std::time::Duration;
 
 use divvy_client::TopicPartition;
@@ -35,6 +37,16 @@ pub enum Error {
         topic: String,
         /// What is wrong.
         why: String,
+    },
+    /// The record's key or value cannot be encoded. There is no record to be queued.
+    #[error("the {part} of a record for topic `{topic}` cannot be encoded: {source}")]
+    Encode {
+        /// The topic.
+        topic: String,
+        /// `key` or `value`.
+        part: &'static str,
+        /// What the encoder says.
+        source: Arc<dyn StdError + Send + Sync>,
     },
     /// The budget is used up by records that wait for their brokers. Only [`Producer::try_send`](crate::Producer::try_send)
     /// fails so; [`Producer::send`](crate::Producer::send) waits.

@@ -28,6 +28,7 @@ mod accumulator;
 mod config;
 mod delivery;
 mod encode;
+mod encoder;
 mod error;
 mod lane;
 mod partitioner;
@@ -39,6 +40,7 @@ mod sync;
 pub use config::{Acks, ProducerConfig};
 pub use delivery::Delivery;
 pub use divvy_protocol::compression::Compression;
+pub use encoder::Encoder;
 pub use error::{Error, Result};
 pub use partitioner::{
     DefaultPartitioner, FnPartitioner, HashingPartitioner, Partitioner, Partitions,

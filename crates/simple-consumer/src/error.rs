@@ -1,3 +1,6 @@
+use std::error::Error as StdError;
+use std::sync::Arc;
+
 use divvy_client::{FetchError, TopicPartition};
 
 /// What a consumer reports to its application.
@@ -58,6 +61,18 @@ pub enum Error {
         tp: TopicPartition,
         /// The time.
         time: i64,
+    },
+    /// A message's key or value is not what the decoder expects. Nothing stands still: the next call goes on behind it.
+    #[error("the {part} of the message at offset {offset} of {tp} cannot be decoded: {source}")]
+    Decode {
+        /// The partition.
+        tp: TopicPartition,
+        /// The message.
+        offset: i64,
+        /// `key` or `value`.
+        part: &'static str,
+        /// What the decoder says.
+        source: Arc<dyn StdError + Send + Sync>,
     },
     /// The consumer was not started.
     #[error("the consumer is not started; call start() first")]

@@ -1,7 +1,8 @@
-//! The producer and `divvy produce` against real clusters: formats and codecs, keys, brokers that die, and the
+//! The producer and `divvy produce` against real clusters: formats and codecs, keys and encoders, brokers that die, and the
 //! program's own promises.
 
 mod codecs;
+mod encoders;
 mod keys;
 mod outage;
 mod program;

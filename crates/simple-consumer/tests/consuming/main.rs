@@ -4,6 +4,7 @@
 
 mod common;
 mod damage;
+mod decoding;
 mod finishing;
 mod growth;
 mod handing;
