@@ -13,7 +13,7 @@ use super::input::Input;
 use super::record::{Headers, Record, TimestampType};
 
 /// The attribute that marks a timestamp as the broker's.
-const LOG_APPEND_TIME: u8 = 0x08;
+pub(super) const LOG_APPEND_TIME: u8 = 0x08;
 /// How producers say that there is no timestamp.
 pub(super) const NO_TIMESTAMP: i64 = -1;
 /// Where the bytes begin that the checksum covers.

@@ -40,7 +40,7 @@ mod scan;
 mod view;
 mod wrapper;
 
-pub use builder::{BuildError, RecordsBuilder};
+pub use builder::{BuildError, LogWriter, RecordsBuilder};
 pub use decode::{DecodeOptions, Decoded, Rest, decode};
 pub use error::{Corruption, RecordsError};
 pub use record::{Header, Headers, HeadersIter, Record, TimestampType};

@@ -7,9 +7,11 @@ use super::record::Header;
 use crate::compression::{Compression, CompressionError};
 
 mod batch;
+mod log;
 mod message_set;
 
 use batch::BatchBuilder;
+pub use log::LogWriter;
 use message_set::MessageSetBuilder;
 
 /// Why a record or a set could not be written.
