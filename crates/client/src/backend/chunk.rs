@@ -26,10 +26,13 @@ pub struct Chunk {
     pub aborted: Vec<(i64, i64)>,
     /// Whether any entry is compressed, so that decoding is work.
     pub compressed: bool,
+    /// Whether somebody has checked the entries already, so that their checksums mean nothing any more.
+    pub checked: bool,
 }
 
 impl Chunk {
-    /// A piece of plain entries without aborted transactions; [`Chunk::aborted`] and [`Chunk::compressed`] can be set.
+    /// A piece of plain entries without aborted transactions, not checked; [`Chunk::aborted`], [`Chunk::compressed`] and
+    /// [`Chunk::checked`] can be set.
     pub fn new(
         tp: TopicPartition,
         from_offset: i64,
@@ -45,15 +48,16 @@ impl Chunk {
             entries,
             aborted: Vec::new(),
             compressed: false,
+            checked: false,
         }
     }
 
-    /// Checks and decompresses the entries. With `check_crc` off, damage is noticed only where it breaks the structure. Pauses
-    /// where they unpack to more than should be held at once; the [rest](Decoded::rest) can be decoded later.
+    /// Checks and decompresses the entries. With `check_crc` off, and where they were checked before, damage is noticed only where
+    /// it breaks the structure. Pauses where they unpack to more than should be held at once; the [rest](Decoded::rest) can be decoded later.
     pub fn decode(&self, check_crc: bool) -> Decoded {
         let options = DecodeOptions {
             from_offset: self.from_offset,
-            check_crc,
+            check_crc: check_crc && !self.checked,
             pause_after: UNPACKED_AT_ONCE,
             aborted: self.aborted.clone(),
             ..DecodeOptions::default()
@@ -117,6 +121,16 @@ pub enum FetchError {
         /// The broker's reason.
         code: ErrorCode,
     },
+    /// The library that fetches for the backend cannot go on.
+    #[error("{tp} cannot be fetched at offset {offset}: {why}")]
+    Library {
+        /// Whose log.
+        tp: TopicPartition,
+        /// The offset that was asked for.
+        offset: i64,
+        /// The library's own text.
+        why: String,
+    },
 }
 
 impl FetchError {
@@ -126,7 +140,8 @@ impl FetchError {
             Self::OffsetOutOfRange { tp, .. }
             | Self::MessageTooLarge { tp, .. }
             | Self::Corrupt { tp, .. }
-            | Self::Refused { tp, .. } => tp,
+            | Self::Refused { tp, .. }
+            | Self::Library { tp, .. } => tp,
         }
     }
 
@@ -136,7 +151,8 @@ impl FetchError {
             Self::OffsetOutOfRange { offset, .. }
             | Self::MessageTooLarge { offset, .. }
             | Self::Corrupt { offset, .. }
-            | Self::Refused { offset, .. } => *offset,
+            | Self::Refused { offset, .. }
+            | Self::Library { offset, .. } => *offset,
         }
     }
 }

@@ -157,8 +157,8 @@ impl Prefetch {
         lines.map(|line| line.bytes.load(Ordering::Relaxed)).sum()
     }
 
-    /// How many bytes a partition's line holds, as long as it is not begun anew.
-    pub(crate) fn gauge(&self, tp: &TopicPartition) -> Arc<AtomicUsize> {
+    /// How many bytes a partition's line holds, as long as it is not begun anew: to be read without a lock.
+    pub fn gauge(&self, tp: &TopicPartition) -> Arc<AtomicUsize> {
         let state = self.lock();
         let line = state.lines.get(tp);
         line.map(|line| Arc::clone(&line.bytes)).unwrap_or_default()

@@ -17,6 +17,7 @@ fn chunk(partition: i32, n: i64, size: usize) -> Result<Chunk, FetchError> {
         entries: Bytes::from(vec![0; size]),
         aborted: Vec::new(),
         compressed: false,
+        checked: false,
     })
 }
 

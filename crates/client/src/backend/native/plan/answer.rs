@@ -151,6 +151,7 @@ impl Plan {
                     .collect(),
             },
             compressed: found.compressed,
+            checked: false,
         };
         self.prefetch.push(tp, wanted.generation, Ok(chunk));
     }
