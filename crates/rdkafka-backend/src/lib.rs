@@ -3,7 +3,15 @@
 //! With the feature `bundled` off, which is the default, this crate is empty and no C is built. With it on, librdkafka is built
 //! from the sources that come with `rdkafka-sys`; that takes make and a C compiler, and no library of the system's.
 //!
+//! [`RdkafkaBackend`] is a `Backend` of `divvy-client`: librdkafka fetches, and everything else (groups, offsets, fencing, what is
+//! finished) is done as with the native one. [`bare`] is what it stands on.
+//!
 //! All unsafe code of the workspace is in this crate, each block with its reason.
 
 #[cfg(feature = "bundled")]
+mod backend;
+#[cfg(feature = "bundled")]
 pub mod bare;
+
+#[cfg(feature = "bundled")]
+pub use backend::{RdkafkaBackend, RdkafkaConfig};

@@ -1,14 +1,13 @@
 use std::collections::BTreeSet;
 use std::collections::btree_map::{BTreeMap, Entry};
-use std::ffi::{CStr, c_int};
-use std::fmt;
-use std::marker::PhantomData;
+use std::ffi::c_int;
 use std::ptr::{self, NonNull};
-use std::slice;
 use std::time::Duration;
 
 use rdkafka_sys as sys;
 
+use super::message::{Batch, destroy, text};
+use super::waker::Waker;
 use super::{Config, Error, c_string};
 
 /// A consumer without a group: partitions are started and stopped one by one, and their messages come out of one queue.
@@ -21,6 +20,7 @@ pub struct Consumer {
     topics: BTreeMap<String, Topic>,
     /// What the last batch was made of, so that the next one needs no memory of its own.
     messages: Vec<*mut sys::rd_kafka_message_t>,
+    waker: Waker,
 }
 
 #[derive(Debug)]
@@ -44,6 +44,7 @@ impl Consumer {
             queue,
             topics: BTreeMap::new(),
             messages: Vec::new(),
+            waker: Waker::default(),
         })
     }
 
@@ -96,28 +97,60 @@ impl Consumer {
         Ok(())
     }
 
-    /// Takes at most so many messages out of the queue. Waits so long at most; an empty batch is no error.
+    /// Forgets a topic of which no partition is started: librdkafka asks brokers for the topics that it knows, and old brokers
+    /// create a topic that is asked for.
+    pub fn forget(&mut self, topic: &str) {
+        if let Entry::Occupied(known) = self.topics.entry(topic.to_owned())
+            && known.get().started.is_empty()
+        {
+            // SAFETY: Nobody uses the topic after this.
+            unsafe { sys::rd_kafka_topic_destroy(known.remove().raw.as_ptr()) };
+        }
+    }
+
+    /// Lets a waker end this consumer's waits, instead of the one that did so far.
+    pub fn wake_by(&mut self, waker: &Waker) {
+        self.waker.detach(self.queue);
+        self.waker = waker.clone();
+        self.waker.attach(self.queue);
+    }
+
+    /// Takes at most so many messages out of the queue, as they are there. Waits so long for the first of them at most; an empty
+    /// batch is no error.
     pub fn receive(&mut self, most: usize, patience: Duration) -> Result<Batch<'_>, Error> {
         // What a forgotten batch has left.
         destroy(&mut self.messages);
+        // SAFETY: The client lives as long as `self`. What librdkafka has to say of brokers is dropped here, or it would pile up:
+        // there is no callback for it.
+        unsafe { sys::rd_kafka_poll(self.client.as_ptr(), 0) };
         self.messages.reserve(most);
         let patience = c_int::try_from(patience.as_millis()).unwrap_or(c_int::MAX);
+        // librdkafka waits until a batch is full. Hence one message first, and then what is there besides.
+        self.take(most.min(1), patience)?;
+        if !self.messages.is_empty() {
+            self.take(most - 1, 0)?;
+        }
+        Ok(Batch::new(self.client, &mut self.messages))
+    }
+
+    /// Puts at most so many messages behind those that were received, for which room is reserved.
+    fn take(&mut self, most: usize, patience: c_int) -> Result<(), Error> {
+        let room = self.messages.spare_capacity_mut();
+        let most = most.min(room.len());
         // SAFETY: The queue lives as long as `self`, and there is room for `most` messages.
         let received = unsafe {
             sys::rd_kafka_consume_batch_queue(
                 self.queue.as_ptr(),
                 patience,
-                self.messages.as_mut_ptr(),
+                room.as_mut_ptr().cast(),
                 most,
             )
         };
         let received =
             usize::try_from(received).map_err(|_| Error::Receive { why: last_error() })?;
         // SAFETY: librdkafka has written so many messages, which are at most `most`.
-        unsafe { self.messages.set_len(received) };
-        Ok(Batch {
-            messages: &mut self.messages,
-        })
+        unsafe { self.messages.set_len(self.messages.len() + received) };
+        Ok(())
     }
 
     fn topic(&mut self, name: &str) -> Result<&mut Topic, Error> {
@@ -141,6 +174,7 @@ impl Consumer {
 
 impl Drop for Consumer {
     fn drop(&mut self) {
+        self.waker.detach(self.queue);
         destroy(&mut self.messages);
         for topic in self.topics.values() {
             for partition in &topic.started {
@@ -157,128 +191,6 @@ impl Drop for Consumer {
             sys::rd_kafka_destroy(self.client.as_ptr());
         }
     }
-}
-
-/// Messages out of the queue, and errors of partitions among them. Gives them back to librdkafka when it is dropped.
-pub struct Batch<'a> {
-    messages: &'a mut Vec<*mut sys::rd_kafka_message_t>,
-}
-
-impl Batch<'_> {
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.messages.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.messages.is_empty()
-    }
-
-    /// In the order of the queue, which is that of the offsets in each partition.
-    pub fn iter(&self) -> impl Iterator<Item = Message<'_>> {
-        self.messages.iter().map(|raw| Message {
-            raw: *raw,
-            batch: PhantomData,
-        })
-    }
-}
-
-impl fmt::Debug for Batch<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Batch").field("len", &self.len()).finish()
-    }
-}
-
-impl Drop for Batch<'_> {
-    fn drop(&mut self) {
-        destroy(self.messages);
-    }
-}
-
-/// A message, which lies in librdkafka's memory, or an error of a partition.
-#[derive(Clone, Copy)]
-pub struct Message<'a> {
-    /// A valid message as long as `'a`: it is destroyed only when the batch is dropped. No reference, because its error need
-    /// not be one that the bindings know.
-    raw: *const sys::rd_kafka_message_t,
-    batch: PhantomData<&'a ()>,
-}
-
-impl<'a> Message<'a> {
-    /// Its partition.
-    pub fn partition(&self) -> i32 {
-        // SAFETY: The message is valid.
-        unsafe { (*self.raw).partition }
-    }
-
-    /// Its offset.
-    pub fn offset(&self) -> i64 {
-        // SAFETY: The message is valid.
-        unsafe { (*self.raw).offset }
-    }
-
-    /// Its key, if it has one.
-    pub fn key(&self) -> Option<&'a [u8]> {
-        // SAFETY: The message is valid, and its key is null or so many bytes, which live as long as it does.
-        unsafe { bytes((*self.raw).key.cast(), (*self.raw).key_len) }
-    }
-
-    /// Its value, if it has one. Of an error it is librdkafka's text.
-    pub fn value(&self) -> Option<&'a [u8]> {
-        // SAFETY: As of the key.
-        unsafe { bytes((*self.raw).payload.cast(), (*self.raw).len) }
-    }
-
-    /// librdkafka's code and text where this is an error. Codes below 0 are its own, others the broker's.
-    pub fn error(&self) -> Option<(i32, String)> {
-        // SAFETY: The message is valid. The code is read as the number that C has there: librdkafka passes on what a broker
-        // sends, and an enum must not hold what it does not name.
-        let code = unsafe { (&raw const (*self.raw).err).cast::<i32>().read() };
-        if code == 0 {
-            return None;
-        }
-        // SAFETY: The message is valid, and the text lives at least as long as it does.
-        let text = unsafe { text(sys::rd_kafka_message_errstr(self.raw)) };
-        Some((code, text))
-    }
-}
-
-impl fmt::Debug for Message<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Message")
-            .field("partition", &self.partition())
-            .field("offset", &self.offset())
-            .field("error", &self.error())
-            .finish()
-    }
-}
-
-fn destroy(messages: &mut Vec<*mut sys::rd_kafka_message_t>) {
-    for message in messages.drain(..) {
-        // SAFETY: librdkafka gave the message, and draining forgets it.
-        unsafe { sys::rd_kafka_message_destroy(message) };
-    }
-}
-
-/// # Safety
-///
-/// `start` is null, or so many bytes lie there as long as `'a`.
-unsafe fn bytes<'a>(start: *const u8, len: usize) -> Option<&'a [u8]> {
-    // SAFETY: As the caller promises.
-    (!start.is_null()).then(|| unsafe { slice::from_raw_parts(start, len) })
-}
-
-/// # Safety
-///
-/// `start` is null, or the start of a text that ends with a zero byte.
-unsafe fn text(start: *const std::ffi::c_char) -> String {
-    if start.is_null() {
-        return String::new();
-    }
-    // SAFETY: As the caller promises.
-    let text = unsafe { CStr::from_ptr(start) };
-    text.to_string_lossy().into_owned()
 }
 
 /// Why the last call of this thread has failed.

@@ -3,9 +3,13 @@
 
 mod config;
 mod consumer;
+mod message;
+mod waker;
 
 pub use config::Config;
-pub use consumer::{Batch, Consumer, Message};
+pub use consumer::Consumer;
+pub use message::{Batch, Clock, Message};
+pub use waker::Waker;
 
 /// What librdkafka refused. Its own text is kept.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,0 +1,211 @@
+//! What librdkafka gives, put into the queue.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use divvy_client::{FetchError, Prefetch, TopicPartition};
+use divvy_protocol::records::LogWriter;
+
+use super::entries::chunk;
+use super::poller::halt;
+use super::table::{Position, State, Table};
+use super::trouble::{Trouble, trouble};
+use crate::bare::{Batch, Message};
+
+/// How often damage is fetched again before it is believed: damage on the way is not there the next time.
+const DAMAGE_ATTEMPTS: u32 = 3;
+
+/// Where messages go, and what came of it.
+#[derive(Debug)]
+pub(super) struct Delivery<'a> {
+    pub(super) prefetch: &'a Prefetch,
+    pub(super) table: &'a mut Table,
+    /// What a line may hold.
+    pub(super) line: usize,
+    /// The largest message that is accepted.
+    pub(super) largest: usize,
+    /// What librdkafka asks for of a partition at first.
+    pub(super) fetch: usize,
+    /// These lines are full.
+    pub(super) full: BTreeSet<TopicPartition>,
+    /// These are fetched again from where they are.
+    pub(super) again: BTreeSet<TopicPartition>,
+    /// These stand still.
+    pub(super) halted: BTreeSet<TopicPartition>,
+}
+
+/// Damage whose end is not known before the batch is.
+#[derive(Debug)]
+struct Damage {
+    skip_to: i64,
+    is_batch: bool,
+    why: String,
+}
+
+/// Puts a batch into the queue: runs of messages as chunks, and errors behind them.
+pub(super) fn deliver(batch: &Batch<'_>, to: &mut Delivery<'_>) {
+    let mut damage: BTreeMap<TopicPartition, Damage> = BTreeMap::new();
+    let mut rest = batch.iter();
+    while let Some(first) = rest.clone().next() {
+        let run = rest.clone();
+        let len = match first.is_error() {
+            true => 1,
+            false => {
+                let joins = |other: &Message<'_>| !other.is_error() && first.joins(other);
+                rest.clone().take_while(joins).count()
+            }
+        };
+        rest.nth(len - 1);
+        let (topic, partition) = (first.topic(), first.partition());
+        let position = to.table.get(topic, partition);
+        let Some(position) = position.filter(|position| position.state == State::Fetched) else {
+            continue;
+        };
+        if let Some(damage) = damage.get_mut(&position.tp) {
+            // librdkafka goes on behind damage: there the next entry begins.
+            if damage.is_batch && first.offset() >= damage.skip_to {
+                damage.skip_to = first.offset();
+                damage.is_batch = false;
+            }
+            continue;
+        }
+        if !first.is_error() {
+            let tp = position.tp.clone();
+            let (run, too_large) = within(run.take(len), to.largest);
+            let high_watermark = batch.high_watermark(first);
+            to.messages(&tp, high_watermark, run);
+            if let Some(message) = too_large {
+                to.too_large(&tp, message);
+            }
+            continue;
+        }
+        match trouble(first, position, to.largest) {
+            Trouble::Passing => tracing::debug!(error = ?first, "librdkafka tries again"),
+            Trouble::End(offset) => position.lead_on_to(offset, to.prefetch),
+            Trouble::Damaged {
+                skip_to,
+                is_batch,
+                why,
+            } => {
+                let found = Damage {
+                    skip_to,
+                    is_batch,
+                    why,
+                };
+                damage.insert(position.tp.clone(), found);
+            }
+            Trouble::Failed(error) => {
+                to.halted.insert(position.tp.clone());
+                halt(to.prefetch, position, error);
+            }
+        }
+    }
+    for (tp, damage) in damage {
+        to.damaged(&tp, damage);
+    }
+}
+
+/// The messages before the first that is too large, and that one.
+fn within<'a>(
+    run: impl Iterator<Item = Message<'a>> + Clone,
+    largest: usize,
+) -> (
+    impl Iterator<Item = Message<'a>> + Clone,
+    Option<Message<'a>>,
+) {
+    let too_large = run.clone().find(|message| size(message) > largest);
+    let end = too_large.map_or(i64::MAX, |message| message.offset());
+    (
+        run.take_while(move |message| message.offset() < end),
+        too_large,
+    )
+}
+
+fn size(message: &Message<'_>) -> usize {
+    LogWriter::size_of(message.key(), message.value())
+}
+
+impl Delivery<'_> {
+    fn messages<'m>(
+        &mut self,
+        tp: &TopicPartition,
+        high_watermark: i64,
+        run: impl Iterator<Item = Message<'m>> + Clone,
+    ) {
+        let Some(position) = self.table.get_tp(tp) else {
+            return;
+        };
+        // librdkafka asks for twice as much until a message fits in, and never for less again.
+        let largest = run.clone().map(|message| size(&message)).max().unwrap_or(0);
+        if largest > self.fetch {
+            position.asked = position.asked.max(largest.next_power_of_two());
+        }
+        let Some(chunk) = chunk(tp, position.next_offset, high_watermark, run) else {
+            return;
+        };
+        position.next_offset = chunk.next_offset;
+        position.damaged = None;
+        self.prefetch.push(tp, position.generation, Ok(chunk));
+        if position.held() >= self.line || position.asked > self.line {
+            self.full.insert(tp.clone());
+        }
+    }
+
+    fn too_large(&mut self, tp: &TopicPartition, message: Message<'_>) {
+        let Some(position) = self.table.get_tp(tp) else {
+            return;
+        };
+        let error = FetchError::MessageTooLarge {
+            tp: tp.clone(),
+            offset: position.next_offset,
+            size: size(&message),
+            limit: self.largest,
+        };
+        halt(self.prefetch, position, error);
+        self.full.remove(tp);
+        self.halted.insert(tp.clone());
+    }
+
+    /// Damage is fetched again, and believed when it is still there.
+    fn damaged(&mut self, tp: &TopicPartition, damage: Damage) {
+        self.full.remove(tp);
+        let Some(position) = self.table.get_tp(tp) else {
+            return;
+        };
+        let offset = position.next_offset;
+        let attempts = match position.damaged {
+            Some((seen, attempts)) if seen == offset => attempts + 1,
+            _ => 1,
+        };
+        position.damaged = Some((offset, attempts));
+        if attempts < DAMAGE_ATTEMPTS {
+            position.state = State::New;
+            self.again.insert(tp.clone());
+            return;
+        }
+        let error = FetchError::Corrupt {
+            tp: tp.clone(),
+            offset,
+            skip_to: damage.skip_to,
+            why: damage.why,
+        };
+        halt(self.prefetch, position, error);
+        self.halted.insert(tp.clone());
+    }
+}
+
+impl Position {
+    /// The log holds nothing up to this offset, as behind what was compacted away and behind the mark of a transaction's end.
+    fn lead_on_to(&mut self, offset: i64, prefetch: &Prefetch) {
+        if offset > self.next_offset {
+            let nothing = divvy_client::Chunk::new(
+                self.tp.clone(),
+                self.next_offset,
+                offset,
+                offset,
+                Default::default(),
+            );
+            self.next_offset = offset;
+            prefetch.push(&self.tp, self.generation, Ok(nothing));
+        }
+    }
+}
