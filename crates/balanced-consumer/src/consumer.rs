@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
-use divvy_client::{Client, NativeBackend};
+use divvy_client::Client;
 use divvy_simple_consumer::{
     Consumer, ConsumerConfig, Coordination, Engine, Error, KafkaOffsets, OffsetStorage,
     OffsetStore, Result,
@@ -222,7 +222,7 @@ impl BalancedConsumer {
         };
         let mut settings = config.consumer.clone();
         settings.group = Some(config.group.clone());
-        let backend = NativeBackend::new(client, settings.fetch.clone())?;
+        let backend = divvy_simple_consumer::backend(client, &settings)?;
         let kafka = || -> Arc<dyn OffsetStore> {
             let retries = settings.offsets_max_retries;
             let client = client.clone();
@@ -236,13 +236,7 @@ impl BalancedConsumer {
         let (coordination, store) =
             ZooKeeperGroup::with_parts(config.clone(), zookeeper, kafka, rand::random());
         let runtime = client.runtime().clone();
-        let engine = Engine::new(
-            settings,
-            consumer_id,
-            Arc::new(backend),
-            Some(store),
-            runtime,
-        );
+        let engine = Engine::new(settings, consumer_id, backend, Some(store), runtime);
         Ok(Self(Consumer::with(engine, coordination)))
     }
 

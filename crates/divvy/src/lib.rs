@@ -47,6 +47,8 @@ pub use divvy_producer::{
 pub use divvy_protocol::compression::Compression;
 pub use divvy_protocol::records::{Header, Record};
 pub use divvy_protocol::{BrokerVersion, ErrorCode, TopicPartition};
+#[cfg(feature = "rdkafka")]
+pub use divvy_rdkafka_backend::{RdkafkaBackend, RdkafkaConfig};
 /// Acknowledging and failing messages one by one, as Storm's spouts do.
 pub use divvy_simple_consumer::spout;
 pub use divvy_simple_consumer::spout::{MessageId, Spout, SpoutAcker, SpoutConfig, SpoutMessage};

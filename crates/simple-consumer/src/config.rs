@@ -40,6 +40,12 @@ pub struct ConsumerConfig {
     pub on_stall: StallPolicy,
     /// How messages are fetched.
     pub fetch: FetchConfig,
+    /// Whether librdkafka fetches, and not the native backend. Groups, offsets and fencing are the same with both. It takes the
+    /// feature `rdkafka`: without it a consumer that asks for librdkafka cannot be made. PyKafka: `use_rdkafka`. Default: false.
+    pub use_rdkafka: bool,
+    /// Further properties of librdkafka, by its names. Those that would break a consumer's guarantees are refused when it is made,
+    /// and so are all without [`ConsumerConfig::use_rdkafka`]. Default: none.
+    pub rdkafka_properties: Vec<(String, String)>,
 }
 
 /// Where a group's offsets are stored.
@@ -103,6 +109,8 @@ impl Default for ConsumerConfig {
             max_processing_interval: None,
             on_stall: StallPolicy::default(),
             fetch: FetchConfig::default(),
+            use_rdkafka: false,
+            rdkafka_properties: Vec::new(),
         }
     }
 }
@@ -131,6 +139,10 @@ impl ConsumerConfig {
                 "max_processing_interval",
                 "must be 1 ms at least",
             ));
+        }
+        if !self.use_rdkafka && !self.rdkafka_properties.is_empty() {
+            let why = "are properties of librdkafka, which is not used: set use_rdkafka";
+            return Err(Error::config("rdkafka_properties", why));
         }
         self.fetch.validate()?;
         Ok(())

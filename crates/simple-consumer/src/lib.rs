@@ -31,6 +31,7 @@
 
 mod acker;
 mod assignment;
+mod backend;
 mod batch;
 mod config;
 mod consumer;
@@ -51,6 +52,7 @@ mod sync;
 
 pub use acker::Acker;
 pub use assignment::Assignment;
+pub use backend::backend;
 pub use batch::{Batch, BatchRecords};
 pub use config::{AckMode, ConsumerConfig, OffsetReset, OffsetStorage, StallPolicy};
 pub use consumer::Consumer;

@@ -74,7 +74,7 @@ impl SimpleConsumer {
     pub fn new(client: &Client, config: SimpleConsumerConfig) -> Result<Self> {
         config.validate()?;
         let consumer_id = format!("{}:divvy-{:08x}", hostname(), rand::random::<u32>());
-        let engine = Engine::native(client, config.consumer.clone(), consumer_id)?;
+        let engine = Engine::on(client, config.consumer.clone(), consumer_id)?;
         Ok(Self::with_engine(engine, config))
     }
 

@@ -8,4 +8,5 @@ mod memory;
 mod native;
 mod outage;
 mod promises;
+mod rdkafka;
 mod stage;

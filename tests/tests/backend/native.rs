@@ -23,6 +23,22 @@ pub(crate) struct Native {
 impl Native {
     /// A stage on a topic of a cluster.
     pub(crate) async fn of(cluster: &Cluster, topic: &str) -> Result<Self> {
+        let config = FetchConfig {
+            max_queued_bytes: BUDGET,
+            ..FetchConfig::default()
+        };
+        Self::over(cluster, topic, |client| {
+            Ok(Arc::new(NativeBackend::new(client, config)?))
+        })
+        .await
+    }
+
+    /// A stage over another backend that is made on a client.
+    pub(crate) async fn over(
+        cluster: &Cluster,
+        topic: &str,
+        backend: impl FnOnce(&Client) -> Result<Arc<dyn Backend>>,
+    ) -> Result<Self> {
         let client = Client::connect(ClientConfig::bootstrap([cluster.bootstrap()])).await?;
         // Messages of their own, so that positions lie between what is stored together and within it.
         let config = ProducerConfig {
@@ -30,11 +46,7 @@ impl Native {
             ..ProducerConfig::default()
         };
         let producer = Producer::new(&client, config)?;
-        let config = FetchConfig {
-            max_queued_bytes: BUDGET,
-            ..FetchConfig::default()
-        };
-        let backend = Arc::new(NativeBackend::new(&client, config)?);
+        let backend = backend(&client)?;
         backend.partitions(topic).await?;
         Ok(Native {
             topic: topic.to_owned(),

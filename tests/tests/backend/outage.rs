@@ -4,10 +4,20 @@ use anyhow::{Context as _, Result};
 use divvy_tests::Cluster;
 
 use crate::native::Native;
+use crate::rdkafka;
 use crate::stage::{Stage, numbers};
 
 #[tokio::test]
 async fn what_passes_by_itself_is_retried_and_touches_no_other_broker() -> Result<()> {
+    outage(false).await
+}
+
+#[tokio::test]
+async fn librdkafka_retries_what_passes_by_itself() -> Result<()> {
+    outage(true).await
+}
+
+async fn outage(use_rdkafka: bool) -> Result<()> {
     let cluster = Cluster::builder().brokers(2).start()?;
     cluster.create_topic("outage", 4, 1)?;
     let known = cluster.metadata()?;
@@ -19,7 +29,10 @@ async fn what_passes_by_itself_is_retried_and_touches_no_other_broker() -> Resul
     let dying = led_by(1).context("broker 1 leads no partition")?;
     let living = led_by(0).context("broker 0 leads no partition")?;
 
-    let stage = Native::of(&cluster, "outage").await?;
+    let stage = match use_rdkafka {
+        true => Native::over(&cluster, "outage", |client| Ok(rdkafka::backend(client)?)).await?,
+        false => Native::of(&cluster, "outage").await?,
+    };
     for partition in [dying, living] {
         stage.append_numbers(partition, 0..10).await?;
         stage.backend().start(&stage.tp(partition), 0);

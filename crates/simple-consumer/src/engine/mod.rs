@@ -165,23 +165,12 @@ impl Engine {
         })
     }
 
-    /// An engine over the native backend.
-    pub fn native(
-        client: &Client,
-        config: ConsumerConfig,
-        consumer_id: String,
-    ) -> Result<Arc<Self>> {
-        config.validate()?;
-        let backend = divvy_client::NativeBackend::new(client, config.fetch.clone())?;
+    /// An engine on a client's cluster, over the backend that the configuration asks for.
+    pub fn on(client: &Client, config: ConsumerConfig, consumer_id: String) -> Result<Arc<Self>> {
+        let backend = crate::backend::backend(client, &config)?;
         let store = crate::offsets::for_client(client, &config, &consumer_id)?;
         let runtime = client.runtime().clone();
-        Ok(Self::new(
-            config,
-            consumer_id,
-            Arc::new(backend),
-            store,
-            runtime,
-        ))
+        Ok(Self::new(config, consumer_id, backend, store, runtime))
     }
 
     /// The configuration.

@@ -1,0 +1,31 @@
+//! The backend over librdkafka, on a real broker of 0.8.2.2.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use divvy::{Client, FetchConfig, RdkafkaBackend, RdkafkaConfig};
+use divvy_tests::{Cluster, KafkaVersion, unique};
+
+use crate::native::Native;
+use crate::promises::{BUDGET, keeps_all};
+
+pub(crate) fn backend(client: &Client) -> Result<Arc<RdkafkaBackend>> {
+    let config = RdkafkaConfig {
+        fetch: FetchConfig {
+            max_queued_bytes: BUDGET,
+            ..FetchConfig::default()
+        },
+        check_crcs: true,
+        properties: Vec::new(),
+    };
+    Ok(Arc::new(RdkafkaBackend::new(client, config)?))
+}
+
+async fn rdkafka() -> Result<Native> {
+    let cluster = Cluster::shared(KafkaVersion::V0_8_2_2)?;
+    let topic = unique("promises");
+    cluster.create_topic(&topic, 4, 1)?;
+    Native::over(cluster, &topic, |client| Ok(backend(client)?)).await
+}
+
+keeps_all!(rdkafka);
