@@ -4,6 +4,8 @@
 const FEWEST: usize = 8;
 /// The least that is fetched of a partition at a time.
 const SMALLEST_FETCH: usize = 1 << 10;
+/// The most that librdkafka can be told to fetch at a time.
+const LARGEST_FETCH: usize = 1_000_000_000;
 
 /// How much of the budget goes where. librdkafka asks for the same amount of every partition, so that this amount follows from
 /// their number.
@@ -25,10 +27,11 @@ impl Sizes {
     pub(super) fn new(budget: usize, fetch_message_max_bytes: usize, partitions: usize) -> Self {
         let partitions = partitions.max(FEWEST).next_power_of_two();
         let answer = budget / 8;
-        let least = SMALLEST_FETCH.min(fetch_message_max_bytes);
+        let most = fetch_message_max_bytes.min(LARGEST_FETCH);
+        let least = SMALLEST_FETCH.min(most);
         Self {
             partitions,
-            fetch: (answer / partitions).clamp(least, fetch_message_max_bytes),
+            fetch: (answer / partitions).clamp(least, most),
             answer,
         }
     }
