@@ -195,7 +195,7 @@ pub(crate) async fn run(args: Consume) -> Result<()> {
         Foreign::Refuse => ForeignMembers::Refuse,
         Foreign::Follow => ForeignMembers::FollowPyKafka,
     };
-    config.consumer = args.read.consumer(None, args.from.into());
+    config.consumer = args.read.consumer(None, args.from.into())?;
     if args.dialect == Contract::Pykafka {
         config.dialect = Dialect::PyKafka(OwnerDirectories::default());
         config.consumer.offset_storage = args.read.offsets.unwrap_or(Storage::Kafka).into();

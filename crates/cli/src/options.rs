@@ -83,12 +83,19 @@ pub(crate) struct ReadOptions {
     /// How many bytes of a partition are asked for at a time; grows where a message is larger.
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 20)]
     pub(crate) fetch_message_max_bytes: usize,
+
+    #[command(flatten)]
+    pub(crate) backend: BackendOptions,
 }
 
 impl ReadOptions {
-    pub(crate) fn consumer(&self, group: Option<&str>, reset: OffsetReset) -> ConsumerConfig {
+    pub(crate) fn consumer(
+        &self,
+        group: Option<&str>,
+        reset: OffsetReset,
+    ) -> Result<ConsumerConfig> {
         let fetch = FetchConfig::default();
-        ConsumerConfig {
+        self.backend.apply(ConsumerConfig {
             group: group.map(str::to_owned),
             offset_storage: self.offsets.unwrap_or(Storage::Zookeeper).into(),
             auto_offset_reset: reset,
@@ -102,7 +109,47 @@ impl ReadOptions {
                 ..fetch
             },
             ..ConsumerConfig::default()
+        })
+    }
+}
+
+/// Who fetches.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct BackendOptions {
+    /// Fetch through librdkafka, in a build that has it.
+    #[arg(long)]
+    pub(crate) use_rdkafka: bool,
+
+    /// Set a property of librdkafka; may be given several times. Those that would break a guarantee are refused.
+    #[arg(long = "rdkafka-property", value_name = "NAME=VALUE", requires = "use_rdkafka", value_parser = property)]
+    rdkafka_properties: Vec<(String, String)>,
+}
+
+impl BackendOptions {
+    /// The same configuration with what was chosen here. Refuses what this build lacks.
+    pub(crate) fn apply(&self, config: ConsumerConfig) -> Result<ConsumerConfig> {
+        if self.use_rdkafka && cfg!(not(feature = "rdkafka")) {
+            return Err(no_rdkafka());
         }
+        Ok(ConsumerConfig {
+            use_rdkafka: self.use_rdkafka,
+            rdkafka_properties: self.rdkafka_properties.clone(),
+            ..config
+        })
+    }
+}
+
+/// What to tell who asks a build without librdkafka for it.
+pub(crate) fn no_rdkafka() -> anyhow::Error {
+    usage(
+        "--use-rdkafka: this divvy was built without librdkafka; build one with `cargo build --release -p divvy-cli --features rdkafka`",
+    )
+}
+
+fn property(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write NAME=VALUE".to_owned()),
     }
 }
 

@@ -94,7 +94,7 @@ pub(crate) async fn run(args: Tail) -> Result<()> {
         Some(Place::Look(OffsetSpec::Latest)) => OffsetReset::Latest,
         _ => OffsetReset::Earliest,
     };
-    config.consumer = args.read.consumer(args.group.as_deref(), reset);
+    config.consumer = args.read.consumer(args.group.as_deref(), reset)?;
     config.consumer.ack_mode = AckMode::Explicit;
     config.consumer.drain_timeout = Duration::from_secs(1);
     config.validate()?;

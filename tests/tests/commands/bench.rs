@@ -147,11 +147,6 @@ fn what_cannot_be_measured_is_refused(cluster: &Cluster) -> Result<()> {
     for command in ["consume --messages 1", "produce --messages 1"] {
         let said = fails(&[command, &on], 1)?;
         assert!(said.contains("nowhere"), "{said}");
-        let said = fails(&[command, &on, "--use-rdkafka"], 2)?;
-        assert!(
-            said.contains("cargo build --release -p divvy-cli --features rdkafka"),
-            "{said}"
-        );
     }
     let said = fails(&["produce --messages 1 --batch-bytes 0", &on], 2)?;
     assert!(said.contains("batch_size"), "{said}");

@@ -11,9 +11,8 @@ use tokio::time::{Instant, interval};
 
 use super::api::{Api, read};
 use super::measure::{Began, Measured, Tally};
-use super::refuse_rdkafka;
 use crate::errors::usage;
-use crate::options::{ClusterOptions, duration};
+use crate::options::{BackendOptions, ClusterOptions, duration};
 
 /// As for any member of a group that does not say otherwise.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(6);
@@ -60,9 +59,8 @@ pub(crate) struct Consume {
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
     patience: Duration,
 
-    /// Fetch through librdkafka, in a build that has it.
-    #[arg(long)]
-    use_rdkafka: bool,
+    #[command(flatten)]
+    backend: BackendOptions,
 
     /// Print one JSON object.
     #[arg(short, long)]
@@ -87,11 +85,10 @@ struct ApiOptions {
 }
 
 pub(crate) async fn run(args: Consume) -> Result<()> {
-    refuse_rdkafka(args.use_rdkafka)?;
     let measured = match &args.group {
         None => {
             let mut config = SimpleConsumerConfig::new([args.topic.as_str()]);
-            config.consumer = args.consumer();
+            config.consumer = args.consumer()?;
             config.validate()?;
             args.measure(|client| Ok(SimpleConsumer::new(client, config)?))
                 .await?
@@ -103,7 +100,7 @@ pub(crate) async fn run(args: Consume) -> Result<()> {
                 ));
             };
             let mut config = BalancedConsumerConfig::new(zookeeper, group, [args.topic.as_str()]);
-            config.consumer = args.consumer();
+            config.consumer = args.consumer()?;
             config.validate()?;
             args.measure(|client| Ok(BalancedConsumer::new(client, config)?.into()))
                 .await?
@@ -121,7 +118,7 @@ impl Consume {
         }
     }
 
-    fn consumer(&self) -> ConsumerConfig {
+    fn consumer(&self) -> Result<ConsumerConfig> {
         let mut fetch = FetchConfig {
             max_queued_bytes: self.max_queued_bytes,
             ..FetchConfig::default()
@@ -130,7 +127,7 @@ impl Consume {
             fetch.fetch_message_max_bytes = bytes;
             fetch.fetch_message_max_bytes_cap = fetch.fetch_message_max_bytes_cap.max(bytes);
         }
-        ConsumerConfig {
+        self.backend.apply(ConsumerConfig {
             auto_commit_interval: None,
             ack_mode: match self.api() {
                 Api::Stream => AckMode::Explicit,
@@ -139,7 +136,7 @@ impl Consume {
             check_crcs: !self.no_check_crcs,
             fetch,
             ..ConsumerConfig::default()
-        }
+        })
     }
 
     /// Reads through the consumer that `make` makes.

@@ -9,7 +9,7 @@ mod values;
 use anyhow::Result;
 use clap::Subcommand;
 
-use crate::errors::usage;
+use crate::options::no_rdkafka;
 
 /// Measure how fast a topic is read or written from here.
 ///
@@ -36,7 +36,5 @@ fn refuse_rdkafka(asked: bool) -> Result<()> {
     if !asked {
         return Ok(());
     }
-    Err(usage(
-        "--use-rdkafka: this divvy was built without librdkafka; build one with `cargo build --release -p divvy-cli --features rdkafka`",
-    ))
+    Err(no_rdkafka())
 }
