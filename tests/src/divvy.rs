@@ -43,7 +43,28 @@ pub struct Event {
 
 impl Divvy {
     /// A `divvy` with these arguments, and none of the environment's settings for its log.
+    ///
+    /// One that reads does so through librdkafka where [`use_rdkafka`] says so.
     pub fn command<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> DivvyCommand {
+        let mut command = Self::native(arguments);
+        let mut arguments = command.command.get_args();
+        let reads = match arguments.next().and_then(OsStr::to_str) {
+            Some("consume" | "tail") => true,
+            Some("bench") => arguments.next() == Some(OsStr::new("consume")),
+            _ => false,
+        };
+        let chosen = command
+            .command
+            .get_args()
+            .any(|chosen| chosen == USE_RDKAFKA || chosen == "--compare-backends");
+        if reads && !chosen && use_rdkafka() {
+            command.command.arg(USE_RDKAFKA);
+        }
+        command
+    }
+
+    /// [`Divvy::command`] that reads as its arguments say, whatever [`use_rdkafka`] says.
+    pub fn native<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> DivvyCommand {
         let mut command = Command::new("divvy");
         command.args(arguments).env_remove("RUST_LOG");
         DivvyCommand {
@@ -199,23 +220,32 @@ impl Event {
     }
 }
 
+/// The option that has `divvy` read through librdkafka.
+const USE_RDKAFKA: &str = "--use-rdkafka";
+
+/// Whether consumers under test read through librdkafka: `DIVVY_TEST_BACKEND=rdkafka` in the environment, and not `native` or
+/// nothing. `tests/run` runs what consumes with both.
+pub fn use_rdkafka() -> bool {
+    std::env::var_os("DIVVY_TEST_BACKEND").is_some_and(|backend| backend == "rdkafka")
+}
+
 /// Builds one of the programs in `examples/`, with the profile of the tests, and says where it is.
 ///
 /// # Errors
 ///
 /// When it cannot be built.
 pub fn example(name: &str) -> Result<PathBuf> {
-    build_program("divvy-examples", name)
+    build_program("divvy-examples", name, &[])
 }
 
 fn build() -> Result<PathBuf> {
     match std::env::var_os("DIVVY_BIN") {
         Some(program) => Ok(program.into()),
-        None => build_program("divvy-cli", "divvy"),
+        None => build_program("divvy-cli", "divvy", &["rdkafka"]),
     }
 }
 
-fn build_program(package: &str, name: &str) -> Result<PathBuf> {
+fn build_program(package: &str, name: &str, features: &[&str]) -> Result<PathBuf> {
     let output = OutputDirectory::of_this_program()?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
@@ -229,6 +259,8 @@ fn build_program(package: &str, name: &str) -> Result<PathBuf> {
             name,
             "--profile",
             output.profile(),
+            "--features",
+            &features.join(","),
         ])
         .arg("--target-dir")
         .arg(&output.target)

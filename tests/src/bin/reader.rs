@@ -32,7 +32,9 @@ fn main() -> Result<()> {
     let stopping = stopping.context(usage)?;
     Runtime::new()?.block_on(async {
         let client = Client::connect(ClientConfig::bootstrap([bootstrap])).await?;
-        let mut consumer = SimpleConsumer::new(&client, SimpleConsumerConfig::new([topic]))?;
+        let mut config = SimpleConsumerConfig::new([topic]);
+        config.consumer.use_rdkafka = divvy_tests::use_rdkafka();
+        let mut consumer = SimpleConsumer::new(&client, config)?;
         consumer.start().await?;
         match stopping.is_empty() {
             true => read(&mut consumer).await,

@@ -224,6 +224,7 @@ fn consumer(topic: &Topic<'_>, way: Way, check_crcs: bool) -> Result<SimpleConsu
                 Way::Stream => AckMode::Explicit,
                 _ => AckMode::GivenBack,
             },
+            use_rdkafka: divvy_tests::use_rdkafka(),
             ..ConsumerConfig::default()
         },
         ..SimpleConsumerConfig::new([topic.name.as_str()])

@@ -66,6 +66,7 @@ fn patient() -> ConsumerConfig {
             fetch_wait_max: FETCH_WAIT,
             ..FetchConfig::default()
         },
+        use_rdkafka: divvy_tests::use_rdkafka(),
         ..ConsumerConfig::default()
     }
 }

@@ -75,6 +75,7 @@ async fn started(
                 max_queued_bytes: BUDGET,
                 ..FetchConfig::default()
             },
+            use_rdkafka: divvy_tests::use_rdkafka(),
             ..ConsumerConfig::default()
         },
         ..SimpleConsumerConfig::new([topic.name.as_str()])

@@ -110,6 +110,7 @@ fn fetching(wait: Duration) -> ConsumerConfig {
             max_queued_bytes: BUDGET,
             ..FetchConfig::default()
         },
+        use_rdkafka: divvy_tests::use_rdkafka(),
         ..ConsumerConfig::default()
     }
 }

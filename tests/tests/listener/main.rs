@@ -125,6 +125,7 @@ impl Scene {
         config.listener = Arc::clone(told) as Arc<dyn RebalanceListener>;
         config.listener_timeout = Duration::from_millis(300);
         config.consumer.auto_commit_interval = None;
+        config.consumer.use_rdkafka = divvy_tests::use_rdkafka();
         let mut member = BalancedConsumer::new(&self.client, config)?;
         let events = member.events();
         timeout(PATIENCE, member.start()).await??;

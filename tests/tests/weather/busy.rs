@@ -26,7 +26,8 @@ fn a_handler_that_burns_the_processor_costs_no_partition() -> Result<()> {
     let mut zookeeper = Config::new(cluster.zookeeper_connect());
     zookeeper.session_timeout = SESSION_TIMEOUT;
     let topic = group.topic().to_owned();
-    let config = BalancedConsumerConfig::new(zookeeper, &group.name, [topic]);
+    let mut config = BalancedConsumerConfig::new(zookeeper, &group.name, [topic]);
+    config.consumer.use_rdkafka = divvy_tests::use_rdkafka();
     let (began, beginning) = mpsc::channel();
     let handler = thread::spawn(move || burn(config, &began));
     beginning
