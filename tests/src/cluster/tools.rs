@@ -67,8 +67,24 @@ impl Cluster {
     ///
     /// When Kafka refuses it, or elects no leaders.
     pub fn create_topic(&self, topic: &str, partitions: usize, replicas: usize) -> Result<()> {
+        self.create_topic_with(topic, partitions, replicas, &[])
+    }
+
+    /// As [`create_topic`](Cluster::create_topic), with settings of the topic's own, such as `min.insync.replicas`, which 0.8.2
+    /// takes from nowhere else.
+    ///
+    /// # Errors
+    ///
+    /// As for [`create_topic`](Cluster::create_topic).
+    pub fn create_topic_with(
+        &self,
+        topic: &str,
+        partitions: usize,
+        replicas: usize,
+        settings: &[(&str, &str)],
+    ) -> Result<()> {
         let (partition_count, replica_count) = (partitions.to_string(), replicas.to_string());
-        self.topic_command(&[
+        let mut arguments = vec![
             "--create",
             "--topic",
             topic,
@@ -76,7 +92,13 @@ impl Cluster {
             &partition_count,
             "--replication-factor",
             &replica_count,
-        ])?;
+        ];
+        let settings = settings.iter().map(|(key, value)| format!("{key}={value}"));
+        let settings: Vec<String> = settings.collect();
+        for setting in &settings {
+            arguments.extend(["--config", setting]);
+        }
+        self.topic_command(&arguments)?;
         self.wait_for_leaders(topic, partitions)
     }
 

@@ -1,12 +1,14 @@
 //! The producer and `divvy produce` against real clusters: formats and codecs, keys and encoders, brokers that die, and the
 //! program's own promises.
 
+mod chaos;
 mod codecs;
 mod encoders;
 mod keys;
 mod outage;
 mod program;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -58,4 +60,27 @@ fn produce(bootstrap: &str, topic: &str, options: &[&str], lines: &str) -> Resul
     let (status, divvy) = command.run(lines.as_bytes(), PATIENCE)?;
     anyhow::ensure!(status.success(), "{status}:\n{}", divvy.stderr().tail(20));
     Reported::all(divvy.stdout())
+}
+
+/// The value at each partition and offset.
+fn read_log(bootstrap: &str, topic: &str) -> Result<BTreeMap<(i64, i64), String>> {
+    let command = Divvy::command([
+        "tail",
+        "-b",
+        bootstrap,
+        "-t",
+        topic,
+        "--json",
+        "--exit-at-end",
+    ]);
+    let (status, tail) = command.run(b"", PATIENCE)?;
+    anyhow::ensure!(status.success(), "{status}:\n{}", tail.stderr().tail(20));
+    let messages = Reported::all(tail.stdout())?;
+    messages
+        .into_iter()
+        .map(|message| {
+            let offset = message.offset.context("no offset")?;
+            Ok(((message.partition, offset), message.value))
+        })
+        .collect()
 }

@@ -49,7 +49,7 @@ fn nothing_acknowledged_is_lost(version: KafkaVersion) -> Result<()> {
     produced.close_stdin();
     produced.wait_success(PATIENCE)?;
 
-    let log = read_log(&bootstrap)?;
+    let log = read_log(&bootstrap, "numbers")?;
     let reports = Reported::all(reported)?;
     assert_eq!(reports.len(), blocks * BLOCK, "every line, once");
     let mut places: BTreeMap<i64, BTreeMap<u64, i64>> = BTreeMap::new();
@@ -70,29 +70,6 @@ fn nothing_acknowledged_is_lost(version: KafkaVersion) -> Result<()> {
         assert!(offsets.is_sorted(), "partition {partition} is out of order");
     }
     Ok(())
-}
-
-/// The value at each partition and offset.
-fn read_log(bootstrap: &str) -> Result<BTreeMap<(i64, i64), String>> {
-    let command = Divvy::command([
-        "tail",
-        "-b",
-        bootstrap,
-        "-t",
-        "numbers",
-        "--json",
-        "--exit-at-end",
-    ]);
-    let (status, tail) = command.run(b"", PATIENCE)?;
-    anyhow::ensure!(status.success(), "{status}:\n{}", tail.stderr().tail(20));
-    let messages = Reported::all(tail.stdout())?;
-    messages
-        .into_iter()
-        .map(|message| {
-            let offset = message.offset.context("no offset")?;
-            Ok(((message.partition, offset), message.value))
-        })
-        .collect()
 }
 
 #[test]
