@@ -25,6 +25,9 @@ pub(super) struct Delivery<'a> {
     pub(super) largest: usize,
     /// What librdkafka asks for of a partition at first.
     pub(super) fetch: usize,
+    /// How many messages there were, and their bytes.
+    pub(super) messages: usize,
+    pub(super) bytes: usize,
     /// These lines are full.
     pub(super) full: BTreeSet<TopicPartition>,
     /// These are fetched again from where they are.
@@ -41,39 +44,38 @@ struct Damage {
     why: String,
 }
 
+/// Messages of one partition that follow one another.
+struct Run<'a> {
+    len: usize,
+    bytes: usize,
+    /// The size of the largest.
+    largest: usize,
+    /// What lies behind them, and is larger than what is accepted.
+    too_large: Option<Message<'a>>,
+}
+
 /// Puts a batch into the queue: runs of messages as chunks, and errors behind them.
 pub(super) fn deliver(batch: &Batch<'_>, to: &mut Delivery<'_>) {
     let mut damage: BTreeMap<TopicPartition, Damage> = BTreeMap::new();
     let mut rest = batch.iter();
     while let Some(first) = rest.clone().next() {
-        let run = rest.clone();
-        let len = match first.is_error() {
-            true => 1,
-            false => {
-                let joins = |other: &Message<'_>| !other.is_error() && first.joins(other);
-                rest.clone().take_while(joins).count()
-            }
-        };
-        rest.nth(len - 1);
-        let (topic, partition) = (first.topic(), first.partition());
-        let position = to.table.get(topic, partition);
+        let messages = rest.clone();
+        let run = Run::at_the_front(rest.clone(), first, to.largest);
+        let behind = run.len + usize::from(first.is_error() || run.too_large.is_some());
+        rest.nth(behind - 1);
+        let position = to.table.get(first.topic(), first.partition());
         let Some(position) = position.filter(|position| position.state == State::Fetched) else {
             continue;
         };
         if let Some(damage) = damage.get_mut(&position.tp) {
-            // librdkafka goes on behind damage: there the next entry begins.
-            if damage.is_batch && first.offset() >= damage.skip_to {
-                damage.skip_to = first.offset();
-                damage.is_batch = false;
-            }
+            damage.ends_before(first.offset());
             continue;
         }
         if !first.is_error() {
             let tp = position.tp.clone();
-            let (run, too_large) = within(run.take(len), to.largest);
             let high_watermark = batch.high_watermark(first);
-            to.messages(&tp, high_watermark, run);
-            if let Some(message) = too_large {
+            to.run(&tp, high_watermark, &run, messages.take(run.len));
+            if let Some(message) = run.too_large {
                 to.too_large(&tp, message);
             }
             continue;
@@ -104,20 +106,44 @@ pub(super) fn deliver(batch: &Batch<'_>, to: &mut Delivery<'_>) {
     }
 }
 
-/// The messages before the first that is too large, and that one.
-fn within<'a>(
-    run: impl Iterator<Item = Message<'a>> + Clone,
-    largest: usize,
-) -> (
-    impl Iterator<Item = Message<'a>> + Clone,
-    Option<Message<'a>>,
-) {
-    let too_large = run.clone().find(|message| size(message) > largest);
-    let end = too_large.map_or(i64::MAX, |message| message.offset());
-    (
-        run.take_while(move |message| message.offset() < end),
-        too_large,
-    )
+impl<'a> Run<'a> {
+    /// The run that begins with a message, which may be an error: then there is none.
+    fn at_the_front(
+        messages: impl Iterator<Item = Message<'a>>,
+        first: Message<'a>,
+        limit: usize,
+    ) -> Self {
+        let mut run = Self {
+            len: 0,
+            bytes: 0,
+            largest: 0,
+            too_large: None,
+        };
+        for message in messages {
+            if message.is_error() || !message.joins(&first) {
+                break;
+            }
+            let size = size(&message);
+            if size > limit {
+                run.too_large = Some(message);
+                break;
+            }
+            run.len += 1;
+            run.bytes += size;
+            run.largest = run.largest.max(size);
+        }
+        run
+    }
+}
+
+impl Damage {
+    /// librdkafka goes on behind damage, at this offset: there the next entry begins.
+    fn ends_before(&mut self, next: i64) {
+        if self.is_batch && next >= self.skip_to {
+            self.skip_to = next;
+            self.is_batch = false;
+        }
+    }
 }
 
 fn size(message: &Message<'_>) -> usize {
@@ -125,21 +151,24 @@ fn size(message: &Message<'_>) -> usize {
 }
 
 impl Delivery<'_> {
-    fn messages<'m>(
+    fn run<'m>(
         &mut self,
         tp: &TopicPartition,
         high_watermark: i64,
-        run: impl Iterator<Item = Message<'m>> + Clone,
+        run: &Run<'m>,
+        messages: impl Iterator<Item = Message<'m>>,
     ) {
         let Some(position) = self.table.get_tp(tp) else {
             return;
         };
+        self.messages += run.len;
+        self.bytes += run.bytes;
         // librdkafka asks for twice as much until a message fits in, and never for less again.
-        let largest = run.clone().map(|message| size(&message)).max().unwrap_or(0);
-        if largest > self.fetch {
-            position.asked = position.asked.max(largest.next_power_of_two());
+        if run.largest > self.fetch {
+            position.asked = position.asked.max(run.largest.next_power_of_two());
         }
-        let Some(chunk) = chunk(tp, position.next_offset, high_watermark, run) else {
+        let from_offset = position.next_offset;
+        let Some(chunk) = chunk(tp, from_offset, high_watermark, run.bytes, messages) else {
             return;
         };
         position.next_offset = chunk.next_offset;

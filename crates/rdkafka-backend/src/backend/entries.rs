@@ -5,15 +5,15 @@ use divvy_protocol::records::{Header, LogWriter, TimestampType};
 
 use crate::bare::{Clock, Message};
 
-/// Copies a run of one partition's messages. Gives `None` where none lies at or above `from_offset`.
+/// Copies a run of one partition's messages, which take so many bytes. Gives `None` where none lies at or above `from_offset`.
 pub(super) fn chunk<'a>(
     tp: &TopicPartition,
     from_offset: i64,
     high_watermark: i64,
-    run: impl Iterator<Item = Message<'a>> + Clone,
+    bytes: usize,
+    run: impl Iterator<Item = Message<'a>>,
 ) -> Option<Chunk> {
-    let size = |message: Message<'_>| LogWriter::size_of(message.key(), message.value());
-    let mut writer = LogWriter::with_capacity(run.clone().map(size).sum());
+    let mut writer = LogWriter::with_capacity(bytes);
     let mut headers = Vec::new();
     let mut next_offset = from_offset;
     for message in run {

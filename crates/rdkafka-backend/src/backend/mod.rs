@@ -3,6 +3,7 @@
 mod config;
 mod deliver;
 mod entries;
+mod pace;
 mod poller;
 mod sizes;
 mod supervisor;
@@ -24,6 +25,7 @@ use tokio::task::AbortHandle;
 
 pub use config::RdkafkaConfig;
 
+use self::pace::Pace;
 use self::poller::{Command, Poller, Shared};
 use self::table::Table;
 use crate::bare::Waker;
@@ -80,6 +82,7 @@ impl RdkafkaBackend {
             cluster: None,
             table: Table::default(),
             fetching: None,
+            pace: Pace::new(),
         };
         let thread = thread::Builder::new()
             .name("divvy-rdkafka".to_owned())

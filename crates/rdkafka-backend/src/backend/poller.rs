@@ -10,6 +10,7 @@ use divvy_client::{ClientConfig, FetchError, Generation, Prefetch, TopicPartitio
 
 use super::config::{Cluster, RdkafkaConfig};
 use super::deliver::{Delivery, deliver};
+use super::pace::Pace;
 use super::sizes::{self, Sizes};
 use super::table::{Position, State, Table};
 use crate::bare::{self, Waker};
@@ -53,6 +54,7 @@ pub(super) struct Poller {
     pub(super) cluster: Option<Cluster>,
     pub(super) table: Table,
     pub(super) fetching: Option<Fetching>,
+    pub(super) pace: Pace,
 }
 
 /// A client of librdkafka, and for how many partitions it was made.
@@ -127,12 +129,31 @@ impl Poller {
         }
     }
 
-    /// Makes a client of librdkafka where there is none, and another one where there are more partitions than it was made for.
+    /// Makes a client of librdkafka where there is none, and another one where it has to ask for another amount.
     fn ready(&mut self) {
         let Some(cluster) = &self.cluster else { return };
         let partitions = self.table.len();
-        let outgrown = |fetching: &Fetching| fetching.sizes.is_outgrown_by(partitions);
-        if partitions == 0 || self.fetching.as_ref().is_some_and(|some| !outgrown(some)) {
+        let pace = &mut self.pace;
+        let mut serves =
+            |sizes: &Sizes| !pace.changes(sizes, partitions) && !sizes.is_outgrown_by(partitions);
+        let serves = self
+            .fetching
+            .as_ref()
+            .is_some_and(|some| serves(&some.sizes));
+        if partitions == 0 || serves {
+            return;
+        }
+        let fetch = &self.config.fetch;
+        let sizes = Sizes::new(
+            fetch.max_queued_bytes,
+            fetch.fetch_message_max_bytes,
+            partitions,
+            self.pace.expansion(),
+        );
+        if let Some(fetching) = &mut self.fetching
+            && fetching.sizes.fetch == sizes.fetch
+        {
+            fetching.sizes = sizes;
             return;
         }
         if self.fetching.take().is_some() {
@@ -143,12 +164,6 @@ impl Poller {
                 position.asked = 0;
             }
         }
-        let fetch = &self.config.fetch;
-        let sizes = Sizes::new(
-            fetch.max_queued_bytes,
-            fetch.fetch_message_max_bytes,
-            partitions,
-        );
         let settings = self.config.settings(&self.client, cluster, &sizes);
         match settings.and_then(bare::Consumer::new) {
             Ok(mut consumer) => {
@@ -203,6 +218,8 @@ impl Poller {
             prefetch: &self.shared.prefetch,
             table: &mut self.table,
             line: 0,
+            messages: 0,
+            bytes: 0,
             largest: fetch.fetch_message_max_bytes_cap,
             fetch: fetching.sizes.fetch,
             full: BTreeSet::new(),
@@ -215,11 +232,14 @@ impl Poller {
             Err(error) => tracing::warn!(%error, "librdkafka gives nothing"),
         }
         let Delivery {
+            messages,
+            bytes,
             full,
             again,
             halted,
             ..
         } = delivery;
+        self.pace.came(messages, bytes, fetching.consumer.queued());
         for tp in &full {
             self.end(tp);
             self.table.fill(tp);

@@ -11,7 +11,8 @@ const LARGEST_FETCH: usize = 1_000_000_000;
 /// their number.
 ///
 /// Half of the budget is the queue's lines. An eighth is what answers hold, and with it what librdkafka has queued: it takes
-/// several times as much for a small message as the message has bytes, which is what the rest is for.
+/// several times as much for a small message as the message has bytes, which is what the rest is for. Where messages unpack to
+/// more than they take in the log, so much less is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sizes {
     /// For how many partitions this is.
@@ -23,10 +24,15 @@ pub(super) struct Sizes {
 }
 
 impl Sizes {
-    /// For so many partitions, or a few more.
-    pub(super) fn new(budget: usize, fetch_message_max_bytes: usize, partitions: usize) -> Self {
+    /// For so many partitions, or a few more, whose messages take so many times more than they do in the log.
+    pub(super) fn new(
+        budget: usize,
+        fetch_message_max_bytes: usize,
+        partitions: usize,
+        expansion: usize,
+    ) -> Self {
         let partitions = partitions.max(FEWEST).next_power_of_two();
-        let answer = budget / 8;
+        let answer = budget / 8 / expansion.max(1);
         let most = fetch_message_max_bytes.min(LARGEST_FETCH);
         let least = SMALLEST_FETCH.min(most);
         Self {
@@ -60,7 +66,7 @@ mod tests {
 
     #[test]
     fn what_is_asked_for_follows_from_the_number_of_partitions() {
-        let fetch = |partitions| Sizes::new(64 * MIB, MIB, partitions).fetch;
+        let fetch = |partitions| Sizes::new(64 * MIB, MIB, partitions, 1).fetch;
         assert_eq!(fetch(0), MIB);
         assert_eq!(fetch(8), MIB);
         assert_eq!(fetch(9), MIB / 2);
@@ -73,7 +79,7 @@ mod tests {
     fn everything_together_is_within_the_budget() {
         for budget in [64 << 10, MIB, 64 * MIB, 1 << 30] {
             for partitions in [1, 7, 8, 9, 100, 512, 5000] {
-                let sizes = Sizes::new(budget, MIB, partitions);
+                let sizes = Sizes::new(budget, MIB, partitions, 1);
                 assert!(!sizes.is_outgrown_by(partitions));
                 assert!(sizes.is_outgrown_by(sizes.partitions + 1));
                 let lines = line(budget, partitions) * partitions;

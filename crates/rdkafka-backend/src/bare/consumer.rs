@@ -108,6 +108,12 @@ impl Consumer {
         }
     }
 
+    /// How many messages are in the queue.
+    pub fn queued(&self) -> usize {
+        // SAFETY: The queue lives as long as `self`.
+        unsafe { sys::rd_kafka_queue_length(self.queue.as_ptr()) }
+    }
+
     /// Lets a waker end this consumer's waits, instead of the one that did so far.
     pub fn wake_by(&mut self, waker: &Waker) {
         self.waker.detach(self.queue);

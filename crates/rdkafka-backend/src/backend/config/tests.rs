@@ -73,7 +73,7 @@ fn librdkafka_takes_every_setting() {
         for (budget, fetch_message_max_bytes) in
             [(64 << 10, 512), (64 << 20, 1 << 20), (1 << 40, 1 << 30)]
         {
-            let sizes = Sizes::new(budget, fetch_message_max_bytes, 8);
+            let sizes = Sizes::new(budget, fetch_message_max_bytes, 8, 1);
             let settings = with(&[]).settings(&client, &cluster, &sizes).unwrap();
             crate::bare::Consumer::new(settings).unwrap();
         }
