@@ -1,21 +1,16 @@
 //! What a consumer with a budget of 64 MiB takes in all, while its application does not read on and while it does.
 
-use std::fmt;
-use std::fs;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use divvy::Compression;
-use divvy_tests::{Cluster, KafkaVersion, Process, scale, turn, wait_for};
+use divvy_tests::{Cluster, KafkaVersion, Memory, Process, scale, turn};
 
 use crate::scene::{PATIENCE, Topic, live};
 
 const MIB: usize = 1 << 20;
 /// What the process may take, with a budget of 64 MiB, which is the default.
 const LIMIT: usize = 100 * MIB;
-/// When nothing has changed for so long, nothing is fetched any more.
-const SETTLED: Duration = Duration::from_secs(1);
 
 /// A broker takes half a minute to make the full number.
 #[test]
@@ -114,7 +109,7 @@ impl Filled {
         reader
             .stdout()
             .wait_for(PATIENCE, "the first message", |line| line == "holds")?;
-        settle(&reader)?;
+        Memory::settled(&reader, 0, PATIENCE)?;
         is_small(&reader, "stopped")?;
         self.goes_on(&reader)
     }
@@ -157,46 +152,4 @@ fn is_small(reader: &Process, when: &str) -> Result<()> {
     eprintln!("{when}: {memory}");
     ensure!(memory.peak < LIMIT, "{when}: {memory}");
     Ok(())
-}
-
-/// Waits until a process takes as much memory as it did a moment ago.
-fn settle(process: &Process) -> Result<()> {
-    let mut last = (Memory::of(process)?.now, Instant::now());
-    wait_for(PATIENCE, "the queue to be full", || {
-        let now = Memory::of(process).map_or(0, |memory| memory.now);
-        if now.abs_diff(last.0) > MIB / 4 {
-            last = (now, Instant::now());
-        }
-        last.1.elapsed() > SETTLED
-    })
-}
-
-/// The memory of a process, in bytes.
-struct Memory {
-    now: usize,
-    /// The most that it ever was.
-    peak: usize,
-}
-
-impl Memory {
-    fn of(process: &Process) -> Result<Memory> {
-        let status = fs::read_to_string(format!("/proc/{}/status", process.pid()))?;
-        let field = |name: &str| -> Result<usize> {
-            let line = status.lines().find_map(|line| line.strip_prefix(name));
-            let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
-            let kilobytes: usize = kilobytes.context("no such field")?.parse()?;
-            Ok(kilobytes << 10)
-        };
-        Ok(Memory {
-            now: field("VmRSS:")?,
-            peak: field("VmHWM:")?,
-        })
-    }
-}
-
-impl fmt::Display for Memory {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Memory { now, peak } = self;
-        write!(f, "{} MiB, {} at most", now / MIB, peak / MIB)
-    }
 }

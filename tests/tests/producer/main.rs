@@ -7,6 +7,7 @@ mod encoders;
 mod keys;
 mod outage;
 mod program;
+mod stopped;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -7,7 +7,7 @@ use super::{Partitioner, Partitions};
 ///
 /// As there, a record without a key is refused ([`Error::InvalidRecord`](crate::Error::InvalidRecord)); an empty key is a key.
 ///
-/// PyKafka divides by the partitions that it knows, which are fewer while some have no leader; here a key stays where it is.
+/// PyKafka counts the partitions that it knows of, which may be too few while a topic is new; here it is always all of them.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct HashingPartitioner;
 
