@@ -31,8 +31,11 @@ fn errors_come_in_time_and_closing_ends_by_its_deadline(version: KafkaVersion) -
     let cluster = Cluster::builder().kafka(version).start()?;
     cluster.create_topic(TOPIC, 2, 1)?;
     tokio::runtime::Runtime::new()?.block_on(async {
-        errors_come_in_time(&cluster).await?;
-        closing_ends_by_its_deadline(&cluster).await
+        let both = async {
+            errors_come_in_time(&cluster).await?;
+            closing_ends_by_its_deadline(&cluster).await
+        };
+        tokio::time::timeout(PATIENCE, both).await?
     })
 }
 
