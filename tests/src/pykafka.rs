@@ -35,6 +35,30 @@ pub fn produce_keys_with_pykafka(
     program.wait_success(PATIENCE)
 }
 
+/// The keywords of PyKafka's `Producer`, in their order, each with its default as Python writes it.
+///
+/// # Errors
+///
+/// When PyKafka cannot be installed, or the program fails.
+pub fn pykafka_producer_options() -> Result<Vec<(String, String)>> {
+    let mut command = Command::new(python::environment("pykafka", &REQUIREMENTS)?);
+    command.args(["-c", PRODUCER_OPTIONS]);
+    let program = Process::spawn("PyKafka", &mut command)?;
+    program.wait_success(PATIENCE)?;
+    let lines = program.stdout().texts();
+    let options = lines.iter().filter_map(|line| line.split_once(' '));
+    Ok(options
+        .map(|(name, default)| (name.to_owned(), default.to_owned()))
+        .collect())
+}
+
+/// Everything but where to write: the cluster and the topic.
+const PRODUCER_OPTIONS: &str = "
+import inspect, pykafka
+for option in list(inspect.signature(pykafka.Producer).parameters.values())[2:]:
+    print(option.name, repr(option.default))
+";
+
 /// A member of a group of PyKafka's `BalancedConsumer`, with offsets in Kafka.
 ///
 /// It prints one message a line as the tests' `divvy` does (see [`FORMAT`](crate::group::FORMAT)), commits each second, and

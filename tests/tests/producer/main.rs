@@ -5,6 +5,7 @@ mod chaos;
 mod codecs;
 mod encoders;
 mod keys;
+mod options;
 mod outage;
 mod program;
 mod stopped;
