@@ -4,6 +4,8 @@
 //! and elect a leader. It does no I/O, reads no clock and draws nothing at random, so that a simulation can drive it and a run can
 //! be repeated. It is compared with real servers, operation by operation.
 //!
-//! It does not open sockets, and it stores nothing on disk.
+//! With the feature `server`, `server` has that model answer on sockets.
 
+#[cfg(feature = "server")]
+pub mod server;
 pub mod zookeeper;

@@ -4,7 +4,10 @@ mod operations;
 mod pair;
 mod real;
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result};
+use divvy_embedded_cluster::server::ZooKeeperServer;
 use divvy_tests::{Cluster, scale};
 use divvy_zookeeper::wire::{
     Auth, ErrorCode, EventKind, OpCode, OpResult, Request, Response, Secret, ServerFrame,
@@ -142,6 +145,23 @@ fn the_model_does_what_the_real_server_does() -> Result<()> {
     let events = run.pair.events;
     assert!(events > count / 20, "{events} events");
     println!("seed {seed}: {count} operations, {events} events");
+    Ok(())
+}
+
+/// With the test above, and the same operations: what the server on a socket sends is what the real one sends.
+#[test]
+fn the_server_on_a_socket_does_what_the_model_does() -> Result<()> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    let tick = Duration::from_millis(u64::from(TICK_MS));
+    let server = runtime.block_on(ZooKeeperServer::builder().tick(tick).start())?;
+    let seed = seed();
+    let mut run = Run::new(seed, server.address(), |_| {});
+    let count = scale(20_000, 100_000);
+    let outcome = run.operations(count);
+    outcome.with_context(|| format!("seed {seed}; repeat it with MODEL_SEED={seed}"))?;
+    let events = run.pair.events;
+    assert!(events > count / 20, "{events} events");
+    println!("seed {seed}: {count} operations over a socket, {events} events");
     Ok(())
 }
 

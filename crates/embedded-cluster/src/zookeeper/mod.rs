@@ -40,6 +40,7 @@ mod prepare;
 mod requests;
 mod server;
 mod sessions;
+mod summary;
 mod transaction;
 mod tree;
 mod watches;
@@ -48,6 +49,7 @@ mod watches;
 mod tests;
 
 pub use ensemble::{Config, Ensemble, Node, Output, Written};
+pub use summary::Summary;
 
 /// A time in milliseconds, since an origin that the caller chose, or a span of it.
 pub type Millis = u64;

@@ -29,7 +29,7 @@ pub(super) struct Connection {
     pub(super) server: usize,
     pub(super) phase: Phase,
     pub(super) session: i64,
-    timeout: Millis,
+    pub(super) timeout: Millis,
     /// A request is with the leader; those behind it wait.
     busy: bool,
     waiting: VecDeque<(i32, Request)>,

@@ -118,6 +118,10 @@ impl Sessions {
         self.sessions.contains_key(&id)
     }
 
+    pub(super) fn ids(&self) -> impl Iterator<Item = i64> {
+        self.sessions.keys().copied()
+    }
+
     pub(super) fn set_closing(&mut self, id: i64) {
         if let Some(session) = self.sessions.get_mut(&id) {
             session.closing = true;

@@ -124,6 +124,21 @@ impl Tree {
         self.nodes.get(key(path))
     }
 
+    /// How many nodes there are.
+    pub(super) fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// How many bytes the paths and the data of all nodes have.
+    pub(super) fn size(&self) -> usize {
+        let data = |node: &Node| node.data.as_ref().map_or(0, Bytes::len);
+        let sizes = self
+            .nodes
+            .iter()
+            .map(|(path, node)| path.len() + data(node));
+        sizes.sum()
+    }
+
     /// The paths of a session's ephemeral nodes.
     pub(super) fn ephemerals(&self, session: i64) -> impl Iterator<Item = &String> {
         self.ephemerals.get(&session).into_iter().flatten()

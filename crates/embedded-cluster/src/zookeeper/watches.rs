@@ -40,6 +40,15 @@ impl Watches {
         }
     }
 
+    /// How many connections watch, how many nodes are watched, and how many watches there are.
+    pub(super) fn count(&self) -> (usize, usize, usize) {
+        let both = || self.data.iter().chain(&self.children);
+        let watchers: BTreeSet<_> = both().flat_map(|(_, watchers)| watchers).collect();
+        let watched: BTreeSet<_> = both().map(|(path, _)| path).collect();
+        let watches = both().map(|(_, watchers)| watchers.len()).sum();
+        (watchers.len(), watched.len(), watches)
+    }
+
     /// Forgets a connection.
     pub(super) fn remove(&mut self, connection: ConnectionId) {
         for watchers in [&mut self.data, &mut self.children] {

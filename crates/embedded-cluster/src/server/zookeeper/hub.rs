@@ -1,0 +1,166 @@
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use divvy_zookeeper::wire::ClientFrame;
+use tokio::sync::Notify;
+
+use super::outbox::Outbox;
+use crate::zookeeper::{Config, ConnectionId, Ensemble, Millis, Output, Summary};
+
+/// The only server of the ensemble.
+const SERVER: usize = 0;
+/// How long the clock sleeps where nothing is due.
+const LONG: Millis = 60_000;
+
+/// The model, the time, and where what it says is to go.
+#[derive(Debug)]
+pub(super) struct Hub {
+    state: Mutex<State>,
+    /// Something is due earlier than the clock knows.
+    sooner: Notify,
+    started: Instant,
+}
+
+#[derive(Debug)]
+struct State {
+    ensemble: Ensemble,
+    outboxes: BTreeMap<ConnectionId, Arc<Outbox>>,
+    /// When the clock looks next.
+    next: Millis,
+    traffic: Traffic,
+}
+
+/// What has come and gone, for the four-letter words.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Traffic {
+    pub(super) received: u64,
+    pub(super) sent: u64,
+}
+
+impl Hub {
+    pub(super) fn new(tick: Duration) -> Self {
+        let config = Config {
+            tick: millis(tick),
+            wall_clock_ms: i64::try_from(millis(wall_clock())).unwrap_or(0),
+            // Randomly keyed, so that nobody can tell the passwords of others' sessions.
+            secret: RandomState::new().hash_one("passwords"),
+            ..Config::default()
+        };
+        Self {
+            state: Mutex::new(State {
+                ensemble: Ensemble::new(config),
+                outboxes: BTreeMap::new(),
+                next: 0,
+                traffic: Traffic::default(),
+            }),
+            sooner: Notify::new(),
+            started: Instant::now(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the model something, and passes on what it says.
+    fn tell<T>(&self, act: impl FnOnce(&mut State, Millis) -> T) -> T {
+        let mut state = self.lock();
+        // Within the lock, so that the model is told of times in their order.
+        let now = millis(self.started.elapsed());
+        let given = act(&mut state, now);
+        state.deliver();
+        let due = state.ensemble.poll_timeout();
+        if due.is_some_and(|due| due < state.next) {
+            self.sooner.notify_one();
+        }
+        given
+    }
+
+    /// A client has connected. `None` where the server does not serve.
+    pub(super) fn connect(&self) -> Option<(ConnectionId, Arc<Outbox>)> {
+        self.tell(|state, _| {
+            let id = state.ensemble.connect(SERVER)?;
+            let outbox = Arc::new(Outbox::default());
+            state.outboxes.insert(id, Arc::clone(&outbox));
+            Some((id, outbox))
+        })
+    }
+
+    pub(super) fn receive(&self, id: ConnectionId, frame: ClientFrame) {
+        self.tell(|state, now| {
+            state.traffic.received += 1;
+            state.ensemble.receive(now, id, frame);
+        });
+    }
+
+    pub(super) fn disconnect(&self, id: ConnectionId) {
+        self.tell(|state, now| {
+            state.ensemble.disconnect(now, id);
+            state.outboxes.remove(&id);
+        });
+    }
+
+    pub(super) fn expire(&self, session: i64) {
+        self.tell(|state, now| state.ensemble.expire_session(now, session));
+    }
+
+    pub(super) fn sessions(&self) -> Vec<i64> {
+        self.lock().ensemble.sessions().collect()
+    }
+
+    /// What the model holds, and what has come and gone.
+    pub(super) fn summary(&self) -> (Summary, Traffic) {
+        let state = self.lock();
+        (state.ensemble.summary(SERVER), state.traffic)
+    }
+
+    /// Ends sessions when their time is over.
+    pub(super) async fn run(self: Arc<Self>) {
+        loop {
+            let wait = self.tell(|state, now| {
+                state.ensemble.handle_timeout(now);
+                state.next = state.ensemble.poll_timeout().unwrap_or(now + LONG);
+                state.next.saturating_sub(now)
+            });
+            // A millisecond at least: what is due within one is not due yet by the model's clock.
+            let wait = Duration::from_millis(wait.clamp(1, LONG));
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = self.sooner.notified() => {}
+            }
+        }
+    }
+}
+
+impl State {
+    fn deliver(&mut self) {
+        while let Some(output) = self.ensemble.poll_output() {
+            match output {
+                Output::Frame(id, frame) => {
+                    self.traffic.sent += 1;
+                    if let Some(outbox) = self.outboxes.get(&id) {
+                        outbox.put(&frame);
+                    }
+                }
+                Output::Closed(id) => {
+                    if let Some(outbox) = self.outboxes.remove(&id) {
+                        outbox.close();
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn wall_clock() -> Duration {
+    // A clock before 1970 is taken for 1970.
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+}
+
+fn millis(span: Duration) -> Millis {
+    Millis::try_from(span.as_millis()).unwrap_or(Millis::MAX)
+}

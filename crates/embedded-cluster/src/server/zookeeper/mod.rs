@@ -1,0 +1,130 @@
+//! The model of ZooKeeper on a socket.
+
+mod connection;
+mod hub;
+mod outbox;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::error::Result;
+use super::network::{Faults, MAX_CONNECTIONS, Port, Task, Weather};
+use hub::Hub;
+
+/// How a [`ZooKeeperServer`] is to be.
+#[derive(Clone, Debug)]
+pub struct ZooKeeperBuilder {
+    address: SocketAddr,
+    tick: Duration,
+    max_connections: usize,
+}
+
+impl ZooKeeperBuilder {
+    /// Where it listens. ZooKeeper: `clientPort`. Default: a free port of 127.0.0.1.
+    #[must_use]
+    pub fn address(mut self, address: SocketAddr) -> Self {
+        self.address = address;
+        self
+    }
+
+    /// The length of a tick: sessions last from 2 to 20 of them, whatever the client asks for. From 1 ms to an hour. ZooKeeper:
+    /// `tickTime`. Default: 500 ms.
+    #[must_use]
+    pub fn tick(mut self, tick: Duration) -> Self {
+        self.tick = tick.clamp(Duration::from_millis(1), Duration::from_secs(3600));
+        self
+    }
+
+    /// How many connections there may be at a time; further ones are closed at once. Default: 1024.
+    #[must_use]
+    pub fn max_connections(mut self, most: usize) -> Self {
+        self.max_connections = most;
+        self
+    }
+
+    /// Starts a server with an empty tree, on the current runtime of tokio, which needs time and I/O.
+    ///
+    /// # Errors
+    /// [`Error::Listen`](super::Error::Listen) where the address cannot be listened on.
+    pub async fn start(self) -> Result<ZooKeeperServer> {
+        let hub = Arc::new(Hub::new(self.tick));
+        ZooKeeperServer::start(&self, hub).await
+    }
+}
+
+/// A standalone ZooKeeper server, as 3.4.6 behaves, in memory.
+///
+/// It serves as long as this value lives and the runtime that it was started on runs.
+///
+/// What the real one has and this one has not: access control (lists are taken and kept, and nobody is refused), `getACL` and
+/// `setACL`, quotas, and files. Requests that it does not know are refused, and their connections closed, as 3.4 does.
+#[derive(Debug)]
+pub struct ZooKeeperServer {
+    hub: Arc<Hub>,
+    port: Port,
+    weather: Weather,
+    clock: Task,
+}
+
+impl ZooKeeperServer {
+    /// How a server is to be.
+    pub fn builder() -> ZooKeeperBuilder {
+        ZooKeeperBuilder {
+            address: (Ipv4Addr::LOCALHOST, 0).into(),
+            tick: Duration::from_millis(500),
+            max_connections: MAX_CONNECTIONS,
+        }
+    }
+
+    async fn start(builder: &ZooKeeperBuilder, hub: Arc<Hub>) -> Result<Self> {
+        let weather = Weather::new();
+        let served = Arc::clone(&hub);
+        let serve = move |line| connection::serve(Arc::clone(&served), line);
+        let most = builder.max_connections;
+        let port = Port::open(builder.address, weather.clone(), most, serve).await?;
+        let clock = Task::spawn(Arc::clone(&hub).run());
+        Ok(Self {
+            hub,
+            port,
+            weather,
+            clock,
+        })
+    }
+
+    /// Where it listens. Its text is what `zookeeper.connect` takes.
+    pub fn address(&self) -> SocketAddr {
+        self.port.address()
+    }
+
+    /// The sessions that have not ended, by their ids, in no particular order. The client of a session knows its id.
+    pub fn sessions(&self) -> Vec<i64> {
+        self.hub.sessions()
+    }
+
+    /// Ends a session as if its time were over: its ephemeral nodes go, and its connection is closed. The client learns of it when
+    /// it connects again. Nothing happens where there is no such session.
+    pub fn expire_session(&self, session: i64) {
+        self.hub.expire(session);
+    }
+
+    /// Closes every connection. Sessions go on, and clients may come back.
+    pub fn cut_connections(&self) {
+        self.weather.cut();
+    }
+
+    /// What goes wrong on the way to the clients from now on, in place of what did before.
+    pub fn set_faults(&self, faults: Faults) {
+        self.weather.set(faults);
+    }
+
+    /// Stops serving, and closes the port and every connection.
+    pub async fn shutdown(self) {
+        self.port.close().await;
+        self.clock.end().await;
+    }
+}
