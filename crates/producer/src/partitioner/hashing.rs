@@ -14,11 +14,12 @@ pub struct HashingPartitioner;
 impl Partitioner for HashingPartitioner {
     fn partition(&self, _: &str, key: Option<&[u8]>, partitions: Partitions<'_>) -> i32 {
         let digest = Sha1::digest(key.unwrap_or_default());
+        let (words, _) = digest.as_slice().as_chunks::<4>();
         let count = u64::try_from(partitions.all().len()).unwrap_or(1).max(1);
         // The digest is one large number, most significant byte first. Its remainder is taken on the way, which keeps it small.
-        let remainder = digest
-            .iter()
-            .fold(0, |rest, byte| (rest << 8 | u64::from(*byte)) % count);
+        let remainder = words.iter().fold(0, |rest, word| {
+            (rest << 32 | u64::from(u32::from_be_bytes(*word))) % count
+        });
         partitions.pick(u32::try_from(remainder).unwrap_or(0))
     }
 
