@@ -6,6 +6,7 @@ use divvy_client::{ClientConfig, Error, FetchConfig, IsolationLevel};
 
 use super::sizes::Sizes;
 use crate::bare;
+use crate::cluster::Cluster;
 
 /// How librdkafka fetches.
 #[derive(Clone, Debug, Default)]
@@ -17,15 +18,6 @@ pub struct RdkafkaConfig {
     pub check_crcs: bool,
     /// Further properties of librdkafka, by its names. Those that would break what a backend promises are refused. Default: none.
     pub properties: Vec<(String, String)>,
-}
-
-/// Where the brokers are, and what they speak.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Cluster {
-    /// `host:port`, with commas between.
-    pub(super) servers: String,
-    /// The oldest brokers' line as librdkafka names it, where there are brokers that must not be asked for what they speak.
-    pub(super) legacy: Option<&'static str>,
 }
 
 /// Properties that are refused, by how their names begin, each with the reason.

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use divvy_client::{ClientConfig, FetchError, Generation, Prefetch, TopicPartition};
 
-use super::config::{Cluster, RdkafkaConfig};
+use super::config::RdkafkaConfig;
 use super::deliver::{Delivery, deliver};
 use super::pace::Pace;
 use super::sizes::{self, Sizes};
 use super::table::{Position, State, Table};
 use crate::bare::{self, Waker};
+use crate::cluster::Cluster;
 
 /// The most messages that are taken at a time: a chunk has no more, and nothing can be started or stopped meanwhile.
 const BATCH: usize = 2000;

@@ -8,7 +8,7 @@ use super::{Error, c_string};
 /// How much room librdkafka gets for the text of an error.
 const TEXT_BYTES: usize = 512;
 
-/// Settings of a consumer by librdkafka's names. A property of topics holds for every topic of the consumer.
+/// Settings of a consumer or producer by librdkafka's names. A property of topics holds for every topic.
 #[derive(Debug)]
 pub struct Config {
     raw: NonNull<sys::rd_kafka_conf_t>,
@@ -50,19 +50,24 @@ impl Config {
         }
     }
 
-    /// Makes a client of the settings.
+    /// Makes a consumer of the settings.
     pub(super) fn into_consumer(self) -> Result<NonNull<sys::rd_kafka_t>, Error> {
+        self.into_client(sys::rd_kafka_type_t::RD_KAFKA_CONSUMER)
+    }
+
+    /// Makes a producer of the settings, which says by events in its main queue what became of each message.
+    pub(super) fn into_producer(self) -> Result<NonNull<sys::rd_kafka_t>, Error> {
+        // SAFETY: The settings live as long as `self`.
+        unsafe { sys::rd_kafka_conf_set_events(self.raw.as_ptr(), sys::RD_KAFKA_EVENT_DR) };
+        self.into_client(sys::rd_kafka_type_t::RD_KAFKA_PRODUCER)
+    }
+
+    fn into_client(self, kind: sys::rd_kafka_type_t) -> Result<NonNull<sys::rd_kafka_t>, Error> {
         let mut text = ErrorText::new();
         // SAFETY: The settings are valid, and are librdkafka's own from here on if it succeeds, which `forget` below takes into
         // account. The room for the error lives until the call returns, and its size is given.
-        let raw = unsafe {
-            sys::rd_kafka_new(
-                sys::rd_kafka_type_t::RD_KAFKA_CONSUMER,
-                self.raw.as_ptr(),
-                text.as_mut_ptr(),
-                TEXT_BYTES,
-            )
-        };
+        let raw =
+            unsafe { sys::rd_kafka_new(kind, self.raw.as_ptr(), text.as_mut_ptr(), TEXT_BYTES) };
         match NonNull::new(raw) {
             Some(client) => {
                 std::mem::forget(self);

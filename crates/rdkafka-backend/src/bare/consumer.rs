@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use rdkafka_sys as sys;
 
-use super::message::{Batch, destroy, text};
+use super::message::{Batch, destroy};
 use super::waker::Waker;
-use super::{Config, Error, c_string};
+use super::{Config, Error, c_string, last_error};
 
 /// A consumer without a group: partitions are started and stopped one by one, and their messages come out of one queue.
 ///
@@ -197,10 +197,4 @@ impl Drop for Consumer {
             sys::rd_kafka_destroy(self.client.as_ptr());
         }
     }
-}
-
-/// Why the last call of this thread has failed.
-fn last_error() -> String {
-    // SAFETY: Both take no memory of ours, and the text is a constant.
-    unsafe { text(sys::rd_kafka_err2str(sys::rd_kafka_last_error())) }
 }

@@ -58,10 +58,7 @@ impl<'a> Batch<'a> {
 
     /// In the order of the queue, which is that of the offsets in each partition.
     pub fn iter(&self) -> impl Iterator<Item = Message<'_>> + Clone {
-        self.messages.iter().map(|raw| Message {
-            raw: *raw,
-            batch: PhantomData,
-        })
+        self.messages.iter().map(|raw| Message::new(*raw))
     }
 }
 
@@ -96,6 +93,26 @@ pub enum Clock {
 }
 
 impl<'a> Message<'a> {
+    /// The message is valid as long as `'a`.
+    pub(super) fn new(raw: *const sys::rd_kafka_message_t) -> Self {
+        Self {
+            raw,
+            batch: PhantomData,
+        }
+    }
+
+    /// What the producer gave with it, as a number.
+    pub(super) fn opaque(&self) -> usize {
+        // SAFETY: The message is valid.
+        unsafe { (*self.raw)._private }.addr()
+    }
+
+    /// The broker that it was sent to.
+    pub(super) fn broker(&self) -> i32 {
+        // SAFETY: The message is valid.
+        unsafe { sys::rd_kafka_message_broker_id(self.raw) }
+    }
+
     /// Its topic. Empty where an error is of no topic.
     pub fn topic(&self) -> &'a str {
         // SAFETY: The message is valid, and keeps its topic as long as it lives.
@@ -192,7 +209,8 @@ impl<'a> Message<'a> {
         Some((code, text))
     }
 
-    fn code(&self) -> i32 {
+    /// 0 where this is no error.
+    pub(super) fn code(&self) -> i32 {
         // SAFETY: The message is valid. The code is read as the number that C has there: librdkafka passes on what a broker
         // sends, and an enum must not hold what it does not name.
         unsafe { (&raw const (*self.raw).err).cast::<i32>().read() }

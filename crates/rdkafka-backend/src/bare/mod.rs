@@ -1,14 +1,20 @@
-//! librdkafka's consumer without a group, as it is in C but safe: settings, partitions that are started and stopped one by one,
-//! and batches out of one queue.
+//! librdkafka's consumer without a group and its producer, as they are in C but safe.
+//!
+//! The consumer: settings, partitions that are started and stopped one by one, and batches out of one queue. The producer: records
+//! of a partition that are handed over together, and reports of what became of each out of one queue.
 
 mod config;
 mod consumer;
 mod message;
+mod producer;
+mod report;
 mod waker;
 
 pub use config::Config;
 pub use consumer::Consumer;
 pub use message::{Batch, Clock, Message};
+pub use producer::{Handed, Parcel, Producer, Record, Records, Rejected};
+pub use report::{Report, Reports};
 pub use waker::Waker;
 
 /// What librdkafka refused. Its own text is kept.
@@ -31,16 +37,16 @@ pub enum Error {
         /// librdkafka's text.
         why: String,
     },
-    /// No consumer can be made of the settings.
-    #[error("librdkafka makes no consumer: {why}")]
+    /// No client can be made of the settings, or no topic of a name.
+    #[error("librdkafka makes no client: {why}")]
     Create {
         /// librdkafka's text.
         why: String,
     },
-    /// A partition cannot be started or stopped.
+    /// A partition cannot be started, stopped or reached.
     #[error("librdkafka cannot {action} {topic}-{partition}: {why}")]
     Partition {
-        /// What was to be done: start or stop.
+        /// What was to be done: start, stop or reach.
         action: &'static str,
         /// The topic.
         topic: String,
@@ -69,6 +75,16 @@ fn c_string(text: &str) -> Result<std::ffi::CString, Error> {
     std::ffi::CString::new(text).map_err(|_| Error::ZeroByte {
         text: text.to_owned(),
     })
+}
+
+/// Why the last call of this thread has failed.
+fn last_error() -> String {
+    // SAFETY: Both take no memory of ours, and the text is a constant.
+    unsafe {
+        message::text(rdkafka_sys::rd_kafka_err2str(
+            rdkafka_sys::rd_kafka_last_error(),
+        ))
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
-use super::{Config, Consumer, Error};
+use crate::bare::{Config, Consumer, Error};
 
 fn consumer() -> Consumer {
     // Nobody listens here any more once this returns: no test needs an answer.
