@@ -1,6 +1,7 @@
 //! The `divvy` program. Messages go to stdout and nothing else does; events, progress and errors go to stderr.
 
 mod bench;
+mod compare;
 mod consume;
 mod errors;
 mod events;

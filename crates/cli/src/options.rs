@@ -129,7 +129,7 @@ impl BackendOptions {
     /// The same configuration with what was chosen here. Refuses what this build lacks.
     pub(crate) fn apply(&self, config: ConsumerConfig) -> Result<ConsumerConfig> {
         if self.use_rdkafka && cfg!(not(feature = "rdkafka")) {
-            return Err(no_rdkafka());
+            return Err(no_rdkafka("--use-rdkafka"));
         }
         Ok(ConsumerConfig {
             use_rdkafka: self.use_rdkafka,
@@ -140,10 +140,10 @@ impl BackendOptions {
 }
 
 /// What to tell who asks a build without librdkafka for it.
-pub(crate) fn no_rdkafka() -> anyhow::Error {
-    usage(
-        "--use-rdkafka: this divvy was built without librdkafka; build one with `cargo build --release -p divvy-cli --features rdkafka`",
-    )
+pub(crate) fn no_rdkafka(option: &str) -> anyhow::Error {
+    usage(format!(
+        "{option}: this divvy was built without librdkafka; build one with `cargo build --release -p divvy-cli --features rdkafka`"
+    ))
 }
 
 fn property(text: &str) -> Result<(String, String), String> {

@@ -7,9 +7,10 @@ use divvy::{
     AckMode, Client, OffsetReset, OffsetSpec, SimpleConsumer, SimpleConsumerConfig, TopicPartition,
 };
 
+use crate::compare::{self, Part};
 use crate::errors::usage;
 use crate::events::{EventFormat, Reporter};
-use crate::options::{ClusterOptions, ReadOptions};
+use crate::options::{ClusterOptions, ReadOptions, no_rdkafka};
 use crate::pump::{self, PrintOptions, Until};
 
 /// Cluster look-ups need a session, but nothing hangs on its timeout.
@@ -48,6 +49,11 @@ pub(crate) struct Tail {
     /// End before this offset or time, of each partition; "latest" for the end of the log as it is now.
     #[arg(long, value_name = "WHERE", allow_hyphen_values = true)]
     to: Option<String>,
+
+    /// Read what is there through the native backend and through librdkafka, and print nothing of it, but whether both have given
+    /// the same. Ends with the first difference, which it shows, and exit code 1.
+    #[arg(long, conflicts_with_all = ["use_rdkafka", "group"])]
+    compare_backends: bool,
 
     /// How events are shown on stderr.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
@@ -98,11 +104,19 @@ pub(crate) async fn run(args: Tail) -> Result<()> {
     config.consumer.ack_mode = AckMode::Explicit;
     config.consumer.drain_timeout = Duration::from_secs(1);
     config.validate()?;
+    if args.compare_backends && cfg!(not(feature = "rdkafka")) {
+        return Err(no_rdkafka("--compare-backends"));
+    }
 
     let client = args.cluster.connect(SESSION_TIMEOUT).await?;
     client.use_topics(&args.topics).await?;
     let tps = partitions(&client, &args)?;
     config.start_offsets = starts(&client, &args, &tps, from).await?;
+    if args.compare_backends {
+        let to = to.unwrap_or(Place::Look(OffsetSpec::Latest));
+        let parts = parts(&client, &config.start_offsets, &tps, from, to).await?;
+        return compare::run(&client, &config, &parts).await;
+    }
     let until = match to {
         Some(place) => Some(look_up(&client, &tps, place).await?),
         None => None,
@@ -114,6 +128,25 @@ pub(crate) async fn run(args: Tail) -> Result<()> {
         member: consumer.consumer_id().to_owned(),
     };
     pump::run(consumer, reporter, &args.print, until).await
+}
+
+/// What is compared of each partition.
+async fn parts(
+    client: &Client,
+    starts: &Until,
+    tps: &[TopicPartition],
+    from: Option<Place>,
+    to: Place,
+) -> Result<Vec<Part>> {
+    let usual = from.unwrap_or(Place::Look(OffsetSpec::Earliest));
+    let usual = look_up(client, tps, usual).await?;
+    let ends = look_up(client, tps, to).await?;
+    let part = |tp: &TopicPartition| {
+        let from = *starts.get(tp).or(usual.get(tp))?;
+        let (tp, to) = (tp.clone(), *ends.get(tp)?);
+        Some(Part { tp, from, to })
+    };
+    Ok(tps.iter().filter_map(part).collect())
 }
 
 fn partitions(client: &Client, args: &Tail) -> Result<Vec<TopicPartition>> {

@@ -3,6 +3,7 @@
 
 mod bench;
 mod codecs;
+mod compare;
 mod errors;
 mod java_groups;
 mod newer;

@@ -36,5 +36,5 @@ fn refuse_rdkafka(asked: bool) -> Result<()> {
     if !asked {
         return Ok(());
     }
-    Err(no_rdkafka())
+    Err(no_rdkafka("--use-rdkafka"))
 }
