@@ -159,11 +159,13 @@ async fn closing_ends_by_its_deadline(cluster: &Cluster) -> Result<()> {
     cluster.brokers()[0].cont()
 }
 
-/// The program reads no more of its stdin than its budget holds, and takes hardly more memory than that.
+/// The program reads no more of its stdin than its budget holds. Besides that it keeps the lines to tell what came of them, and
+/// takes hardly more memory than both.
 fn a_program_stays_small_and_delivers_everything_in_the_end(version: KafkaVersion) -> Result<()> {
     const BUDGET: usize = 32 * MIB;
     const LIMIT: usize = 96 * MIB;
-    const LINE: usize = 200;
+    const LINE: usize = 1000;
+    const BLOCK: usize = 100;
     let cluster = Cluster::builder().kafka(version).start()?;
     cluster.create_topic(TOPIC, 4, 1)?;
     let bootstrap = cluster.bootstrap();
@@ -178,7 +180,7 @@ fn a_program_stays_small_and_delivers_everything_in_the_end(version: KafkaVersio
         &budget,
     ];
     let program = Divvy::command(produce).spawn()?;
-    let block = format!("{}\n", "x".repeat(LINE - 1)).repeat(500);
+    let block = format!("{}\n", "x".repeat(LINE - 1)).repeat(BLOCK);
     let blocks = scale(800, 4000);
     let written = AtomicUsize::new(0);
     thread::scope(|scope| {
@@ -205,7 +207,7 @@ fn a_program_stays_small_and_delivers_everything_in_the_end(version: KafkaVersio
         feeder.join().expect("the feeder does not panic")
     })?;
     program.wait_success(PATIENCE * 2)?;
-    assert_eq!(stored(&cluster)?, 500 * blocks);
+    assert_eq!(stored(&cluster)?, BLOCK * blocks);
     Ok(())
 }
 
