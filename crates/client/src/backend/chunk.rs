@@ -62,7 +62,12 @@ impl Chunk {
             aborted: self.aborted.clone(),
             ..DecodeOptions::default()
         };
-        decode(&self.entries, &options)
+        let mut decoded = decode(&self.entries, &options);
+        // Whoever checked the entries knows what the log holds nothing of behind them, which no entry says here.
+        if self.checked && decoded.error.is_none() && decoded.rest.is_none() {
+            decoded.next_offset = decoded.next_offset.max(self.next_offset);
+        }
+        decoded
     }
 
     /// Its size in the fetch queue, in bytes: that of its entries, or what it takes to keep it at all, which is more where messages
@@ -154,5 +159,44 @@ impl FetchError {
             | Self::Refused { offset, .. }
             | Self::Library { offset, .. } => *offset,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use divvy_protocol::TopicPartition;
+    use divvy_protocol::records::LogWriter;
+
+    use super::Chunk;
+
+    fn chunk(entries: Bytes, checked: bool) -> Chunk {
+        let mut chunk = Chunk::new(TopicPartition::new("t", 0), 5, 9, 100, entries);
+        chunk.checked = checked;
+        chunk
+    }
+
+    fn message() -> Bytes {
+        let mut writer = LogWriter::default();
+        writer.append(6, None, None, Some(b"value"), &[]).unwrap();
+        writer.finish()
+    }
+
+    #[test]
+    fn what_was_checked_is_believed() {
+        let decoded = chunk(message(), true).decode(true);
+        assert!(decoded.error.is_none());
+        assert_eq!((decoded.records.len(), decoded.next_offset), (1, 9));
+        let nothing = chunk(Bytes::new(), true).decode(true);
+        assert_eq!((nothing.records.len(), nothing.next_offset), (0, 9));
+    }
+
+    #[test]
+    fn what_was_not_checked_is_not() {
+        let decoded = chunk(message(), false).decode(true);
+        assert!(decoded.error.is_some(), "its checksum is not there");
+        assert_eq!(decoded.next_offset, 5);
+        let nothing = chunk(Bytes::new(), false).decode(true);
+        assert_eq!(nothing.next_offset, 5);
     }
 }

@@ -226,13 +226,14 @@ impl Position {
     /// The log holds nothing up to this offset, as behind what was compacted away and behind the mark of a transaction's end.
     fn lead_on_to(&mut self, offset: i64, prefetch: &Prefetch) {
         if offset > self.next_offset {
-            let nothing = divvy_client::Chunk::new(
+            let mut nothing = divvy_client::Chunk::new(
                 self.tp.clone(),
                 self.next_offset,
                 offset,
                 offset,
                 Default::default(),
             );
+            nothing.checked = true;
             self.next_offset = offset;
             prefetch.push(&self.tp, self.generation, Ok(nothing));
         }
