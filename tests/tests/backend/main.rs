@@ -10,3 +10,4 @@ mod outage;
 mod promises;
 mod rdkafka;
 mod stage;
+mod threads;

@@ -83,8 +83,15 @@ fn the_next_owner_does_not_begin_at_a_zombies_offset() -> Result<()> {
     ensure!(token > old, "{token} is not later than {old}");
     commit_stale(&group, &partition, 0, old)?;
     group.join()?;
+    // The owner node comes before the epoch.
+    wait_for(PATIENCE, "the claim of the third member", || {
+        epoch(&group, &partition).is_ok_and(|(_, last)| last > token)
+    })?;
     let (offset, last) = epoch(&group, &partition)?;
-    ensure!(offset == checkpoint && last > token, "{offset} {last}");
+    ensure!(
+        offset == checkpoint && last > token,
+        "{offset} by {last}, and before {checkpoint} by {token}"
+    );
     let producer = cluster.produce_numbers(&topic, 0..PARTITIONS, 400)?;
     group.wait_for_lines(400)?;
     drop(producer);
