@@ -6,7 +6,7 @@ fail() {
   exit 1
 }
 
-# require_tools: cargo, the linker that it calls, a JDK (11 or later), and Maven.
+# require_tools: cargo, the linker that it calls, what librdkafka is built with, a JDK (11 or later), and Maven.
 require_tools() {
   command -v cargo >/dev/null || fail "cargo is missing: install Rust first, see https://rustup.rs"
   require_system_packages
@@ -34,10 +34,12 @@ require_cargo_companions() {
 require_system_packages() {
   local missing=()
   command -v cc >/dev/null || missing+=("C linker")
+  command -v c++ >/dev/null || missing+=("C++ compiler")
+  command -v make >/dev/null || missing+=(make)
   has_jdk || missing+=(JDK)
   command -v mvn >/dev/null || missing+=(Maven)
   if [ ${#missing[@]} -eq 0 ]; then return; fi
-  install_packages "Rust needs a C linker, and a real Kafka cluster a JDK (17) and Maven" "${missing[@]}"
+  install_packages "Rust needs a C linker, librdkafka make and a compiler of C and C++, and a real Kafka cluster a JDK (17) and Maven" "${missing[@]}"
 }
 
 # install_packages WHY WHAT…
@@ -52,6 +54,8 @@ install_packages() {
   for package in "$@"; do
     case $package in
       "C linker") packages+=(gcc libc6-dev) ;;
+      "C++ compiler") packages+=(g++) ;;
+      make) packages+=(make) ;;
       JDK) packages+=("$(jdk_package)") ;;
       Maven) packages+=(maven) ;;
       "Python 3") packages+=(python3 python3-venv) ;;
