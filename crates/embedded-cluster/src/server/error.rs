@@ -1,6 +1,8 @@
 use std::io;
 use std::net::SocketAddr;
 
+use divvy_zookeeper::wire::ErrorCode;
+
 /// What a server could not do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -14,13 +16,44 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// The embedded ZooKeeper refused what a broker wrote; a client has changed nodes that are Kafka's.
+    #[error("the embedded ZooKeeper refuses a write: {0}")]
+    ZooKeeper(ErrorCode),
+    /// There is no such broker.
+    #[error("there is no broker {0}")]
+    NoBroker(i32),
+    /// There is no such topic, partition or message.
+    #[error("there is no {what} of topic {topic}")]
+    NotFound {
+        /// The topic.
+        topic: String,
+        /// What of it.
+        what: String,
+    },
+    /// There is such a topic already.
+    #[error("there is a topic {0} already")]
+    TopicExists(String),
+    /// A topic cannot have such a name, or so many partitions or replicas.
+    #[error("topic {topic} is not possible: {why}")]
+    InvalidTopic {
+        /// The topic.
+        topic: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The brokers have not taken up a change in time.
+    #[error("the partitions of topic {0} have no leaders in time; are enough brokers running?")]
+    NoLeader(String),
 }
 
 impl Error {
-    /// Whether trying again can help: another program may give the address up.
+    /// Whether trying again can help: another program may give the address up, and a broker may be
+    /// started.
     pub fn is_retriable(&self) -> bool {
         match self {
             Self::Listen { source, .. } => source.kind() == io::ErrorKind::AddrInUse,
+            Self::NoLeader(_) => true,
+            _ => false,
         }
     }
 }

@@ -1,6 +1,9 @@
 //! Servers on loopback sockets, which real clients connect to.
 //!
-//! [`ZooKeeperServer`] answers with what the model in [`crate::zookeeper`] decides, and decides nothing itself: it has the
+//! [`EmbeddedCluster`] is a ZooKeeper with brokers of Kafka 0.8.2 or 0.9, for those who test their consumers. What can befall a
+//! cluster is called by its methods: brokers stop, sessions expire, leaders move, connections break, messages are damaged.
+//!
+//! [`ZooKeeperServer`] is the ZooKeeper alone. It answers with what the model in [`crate::zookeeper`] decides, and decides nothing itself: it has the
 //! sockets, the clock and the limits that the model has not.
 //!
 //! ```
@@ -18,10 +21,14 @@
 //! They are for tests and for development. There is no access control and no encryption, nothing survives the process, and whoever
 //! can reach the port can read and write everything.
 
+mod broker;
+mod cluster;
 mod error;
 mod network;
 mod zookeeper;
 
+pub use broker::Release;
+pub use cluster::{EmbeddedCluster, EmbeddedClusterBuilder};
 pub use error::{Error, Result};
 pub use network::Faults;
 pub use zookeeper::{ZooKeeperBuilder, ZooKeeperServer};

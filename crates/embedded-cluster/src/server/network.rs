@@ -27,7 +27,6 @@ const SLOWEST: Duration = Duration::from_secs(60);
 
 /// What goes wrong on the way between a server and its clients. The default is nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Faults {
     /// How long the server waits before it sends each answer.
     pub delay: Duration,

@@ -140,6 +140,11 @@ impl TopicAssignment {
         self.replicas.len()
     }
 
+    /// The brokers of each partition, in their order of preference.
+    pub fn replicas(&self) -> &[Vec<i32>] {
+        &self.replicas
+    }
+
     /// The document that creates the topic.
     pub fn to_json(&self) -> String {
         let partitions: Vec<String> = self

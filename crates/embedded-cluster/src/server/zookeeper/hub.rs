@@ -3,20 +3,24 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
 use divvy_zookeeper::wire::ClientFrame;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use super::outbox::Outbox;
 use crate::zookeeper::{Config, ConnectionId, Ensemble, Millis, Output, Summary};
 
 /// The only server of the ensemble.
 const SERVER: usize = 0;
+/// What Kafka's controller looks at.
+const BROKERS: &str = "/brokers/";
+const ADMIN: &str = "/admin/";
 /// How long the clock sleeps where nothing is due.
 const LONG: Millis = 60_000;
 
 /// The model, the time, and where what it says is to go.
 #[derive(Debug)]
-pub(super) struct Hub {
+pub(in crate::server) struct Hub {
     state: Mutex<State>,
     /// Something is due earlier than the clock knows.
     sooner: Notify,
@@ -30,6 +34,8 @@ struct State {
     /// When the clock looks next.
     next: Millis,
     traffic: Traffic,
+    /// Told of what is written below [`BROKERS`] and [`ADMIN`].
+    changed: watch::Sender<()>,
 }
 
 /// What has come and gone, for the four-letter words.
@@ -40,12 +46,13 @@ pub(super) struct Traffic {
 }
 
 impl Hub {
-    pub(super) fn new(tick: Duration) -> Self {
+    pub(in crate::server) fn new(tick: Duration) -> Self {
         let config = Config {
             tick: millis(tick),
             wall_clock_ms: i64::try_from(millis(wall_clock())).unwrap_or(0),
             // Randomly keyed, so that nobody can tell the passwords of others' sessions.
             secret: RandomState::new().hash_one("passwords"),
+            journal: true,
             ..Config::default()
         };
         Self {
@@ -54,6 +61,7 @@ impl Hub {
                 outboxes: BTreeMap::new(),
                 next: 0,
                 traffic: Traffic::default(),
+                changed: watch::Sender::new(()),
             }),
             sooner: Notify::new(),
             started: Instant::now(),
@@ -106,6 +114,23 @@ impl Hub {
         self.tell(|state, now| state.ensemble.expire_session(now, session));
     }
 
+    /// Tells of what is written where Kafka's controller looks.
+    pub(in crate::server) fn changes(&self) -> watch::Receiver<()> {
+        self.lock().changed.subscribe()
+    }
+
+    pub(in crate::server) fn children(&self, path: &str) -> Vec<String> {
+        let state = self.lock();
+        state.ensemble.children(path).map(str::to_owned).collect()
+    }
+
+    /// A node's data; empty where it is null, and `None` where there is no such node.
+    pub(in crate::server) fn data(&self, path: &str) -> Option<Bytes> {
+        let state = self.lock();
+        let node = state.ensemble.node(path)?;
+        Some(node.data.cloned().unwrap_or_default())
+    }
+
     pub(super) fn sessions(&self) -> Vec<i64> {
         self.lock().ensemble.sessions().collect()
     }
@@ -136,6 +161,11 @@ impl Hub {
 
 impl State {
     fn deliver(&mut self) {
+        let written = self.ensemble.take_written();
+        let concerns = |path: &str| path.starts_with(BROKERS) || path.starts_with(ADMIN);
+        if written.iter().any(|one| concerns(&one.path)) {
+            self.changed.send_replace(());
+        }
         while let Some(output) = self.ensemble.poll_output() {
             match output {
                 Output::Frame(id, frame) => {
@@ -154,13 +184,13 @@ impl State {
     }
 }
 
-fn wall_clock() -> Duration {
+pub(in crate::server) fn wall_clock() -> Duration {
     // A clock before 1970 is taken for 1970.
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default()
 }
 
-fn millis(span: Duration) -> Millis {
+pub(in crate::server) fn millis(span: Duration) -> Millis {
     Millis::try_from(span.as_millis()).unwrap_or(Millis::MAX)
 }

@@ -2,6 +2,7 @@
 
 mod connection;
 mod hub;
+mod local;
 mod outbox;
 mod words;
 
@@ -14,7 +15,8 @@ use std::time::Duration;
 
 use super::error::Result;
 use super::network::{Faults, MAX_CONNECTIONS, Port, Task, Weather};
-use hub::Hub;
+pub(super) use hub::{Hub, millis, wall_clock};
+pub(super) use local::LocalSession;
 
 /// How a [`ZooKeeperServer`] is to be.
 #[derive(Clone, Debug)]
@@ -81,7 +83,7 @@ impl ZooKeeperServer {
         }
     }
 
-    async fn start(builder: &ZooKeeperBuilder, hub: Arc<Hub>) -> Result<Self> {
+    pub(super) async fn start(builder: &ZooKeeperBuilder, hub: Arc<Hub>) -> Result<Self> {
         let weather = Weather::new();
         let served = Arc::clone(&hub);
         let serve = move |line| connection::serve(Arc::clone(&served), line);

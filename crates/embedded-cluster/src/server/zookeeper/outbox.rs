@@ -68,6 +68,11 @@ impl Outbox {
         }
     }
 
+    /// What is in it now.
+    pub(super) fn take_now(&self) -> BytesMut {
+        self.lock().bytes.split()
+    }
+
     /// Waits until there is room for the answers to more requests.
     pub(super) async fn room(&self) {
         while self.lock().bytes.len() > FULL {

@@ -206,9 +206,10 @@ async fn replies_are_lost_and_requests_carried_out() {
     let server = start().await;
     let mut peer = Peer::connect(&server).await;
     peer.session(fresh(1_000)).await.unwrap();
-    let mut faults = Faults::default();
-    faults.lose_replies = true;
-    server.set_faults(faults);
+    server.set_faults(Faults {
+        lose_replies: true,
+        ..Faults::default()
+    });
     let request = create("/lost", CreateMode::Persistent);
     peer.send(&ClientFrame::Request { xid: 1, request }).await;
     let created = async {
@@ -221,9 +222,10 @@ async fn replies_are_lost_and_requests_carried_out() {
     server.cut_connections();
     assert_eq!(peer.next().await, None, "no word of it");
 
-    faults.lose_replies = false;
-    faults.refuse = true;
-    server.set_faults(faults);
+    server.set_faults(Faults {
+        refuse: true,
+        ..Faults::default()
+    });
     assert_eq!(
         Peer::connect(&server).await.session(fresh(1_000)).await,
         None

@@ -1,0 +1,171 @@
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use divvy_zookeeper::paths;
+use divvy_zookeeper::wire::{CreateMode, ErrorCode};
+use tracing::debug;
+
+use super::Release;
+use super::connection;
+use super::state::{SESSION_MS, Shared, now_ms};
+use crate::server::error::{Error, Result};
+use crate::server::network::{MAX_CONNECTIONS, Port, Task, Weather};
+use crate::server::zookeeper::LocalSession;
+
+/// How often a broker says to ZooKeeper that it lives.
+const KEEP: Duration = Duration::from_millis(250);
+
+/// One broker: what its clients see of it, and its registration.
+#[derive(Debug)]
+pub(in crate::server) struct Node {
+    id: i32,
+    address: SocketAddr,
+    weather: Weather,
+    shared: Arc<Shared>,
+    running: Option<Running>,
+}
+
+#[derive(Debug)]
+struct Running {
+    port: Port,
+    registration: Arc<Registration>,
+    keeper: Task,
+}
+
+impl Node {
+    /// Starts a broker at an address, whose port may be 0 for a free one.
+    pub(in crate::server) async fn start(
+        id: i32,
+        address: SocketAddr,
+        shared: Arc<Shared>,
+    ) -> Result<Self> {
+        let weather = Weather::new();
+        let mut node = Self {
+            id,
+            address,
+            weather,
+            shared,
+            running: None,
+        };
+        node.restart().await?;
+        Ok(node)
+    }
+
+    /// Starts it where it does not run. It listens where it did.
+    pub(in crate::server) async fn restart(&mut self) -> Result<()> {
+        if self.running.is_some() {
+            return Ok(());
+        }
+        let (shared, id) = (Arc::clone(&self.shared), self.id);
+        let serve = move |line| connection::serve(Arc::clone(&shared), id, line);
+        let port = Port::open(self.address, self.weather.clone(), MAX_CONNECTIONS, serve).await?;
+        self.address = port.address();
+        let registration = Registration::new(&self.shared, id, self.address);
+        let registration = Arc::new(registration.map_err(Error::ZooKeeper)?);
+        let keeper = Task::spawn(Arc::clone(&registration).keep());
+        self.running = Some(Running {
+            port,
+            registration,
+            keeper,
+        });
+        Ok(())
+    }
+
+    /// Stops it. Its registration goes at once, or with its session where it is killed.
+    pub(in crate::server) async fn stop(&mut self, at_once: bool) {
+        if let Some(running) = self.running.take() {
+            running.port.close().await;
+            running.keeper.end().await;
+            if at_once {
+                running.registration.session().close();
+            }
+        }
+    }
+
+    pub(in crate::server) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(in crate::server) fn weather(&self) -> &Weather {
+        &self.weather
+    }
+
+    /// The session of the broker in ZooKeeper; `None` where it does not run.
+    pub(in crate::server) fn session(&self) -> Option<i64> {
+        let running = self.running.as_ref()?;
+        Some(running.registration.session().id())
+    }
+}
+
+/// A broker's session, and its node.
+#[derive(Debug)]
+struct Registration {
+    shared: Arc<Shared>,
+    id: i32,
+    address: SocketAddr,
+    session: Mutex<Arc<LocalSession>>,
+}
+
+impl Registration {
+    fn new(shared: &Arc<Shared>, id: i32, address: SocketAddr) -> Result<Self, ErrorCode> {
+        let session = LocalSession::open(&shared.hub, SESSION_MS)?;
+        let registration = Self {
+            shared: Arc::clone(shared),
+            id,
+            address,
+            session: Mutex::new(Arc::new(session)),
+        };
+        registration.register()?;
+        Ok(registration)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Arc<LocalSession>> {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn session(&self) -> Arc<LocalSession> {
+        Arc::clone(&self.lock())
+    }
+
+    /// A node that is there is the broker's own, of this session or of an earlier one, which has to end first.
+    fn register(&self) -> Result<(), ErrorCode> {
+        let path = paths::broker_id(self.id);
+        match self
+            .session()
+            .create(&path, Some(&self.document()), CreateMode::Ephemeral)
+        {
+            Err(ErrorCode::NodeExists) => Ok(()),
+            other => other,
+        }
+    }
+
+    fn document(&self) -> String {
+        let (host, port, now) = (self.address.ip(), self.address.port(), now_ms());
+        match self.shared.settings.release {
+            Release::V0_8_2 => format!(
+                r#"{{"jmx_port":-1,"timestamp":"{now}","host":"{host}","version":1,"port":{port}}}"#
+            ),
+            Release::V0_9 => format!(
+                r#"{{"jmx_port":-1,"timestamp":"{now}","endpoints":["PLAINTEXT://{}"],"host":"{host}","version":2,"port":{port}}}"#,
+                self.address
+            ),
+        }
+    }
+
+    /// Keeps the session alive. After its end the broker registers in a new one, as brokers do.
+    async fn keep(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(KEEP).await;
+            if !self.session().ping() {
+                match LocalSession::open(&self.shared.hub, SESSION_MS) {
+                    Ok(session) => *self.lock() = Arc::new(session),
+                    Err(error) => debug!("broker {} has no session: {error}", self.id),
+                }
+            }
+            if let Err(error) = self.register() {
+                debug!("broker {} is not registered: {error}", self.id);
+            }
+        }
+    }
+}

@@ -1,0 +1,134 @@
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::EmbeddedCluster;
+use crate::server::broker::{Limits, Node, Release, Settings, Shared};
+use crate::server::error::{Error, Result};
+use crate::server::network::Task;
+use crate::server::zookeeper::{Hub, ZooKeeperServer};
+
+/// How an [`EmbeddedCluster`] is to be.
+#[derive(Clone, Debug)]
+pub struct EmbeddedClusterBuilder {
+    brokers: u16,
+    first_port: u16,
+    zookeeper_port: u16,
+    tick: Duration,
+    settings: Settings,
+}
+
+impl Default for EmbeddedClusterBuilder {
+    fn default() -> Self {
+        Self {
+            brokers: 1,
+            first_port: 0,
+            zookeeper_port: 0,
+            tick: Duration::from_millis(500),
+            settings: Settings {
+                release: Release::default(),
+                limits: Limits {
+                    segment: 16 << 20,
+                    retention: 256 << 20,
+                },
+                auto_create: None,
+            },
+        }
+    }
+}
+
+impl EmbeddedClusterBuilder {
+    /// How many brokers; their ids begin at 1. Default: 1.
+    #[must_use]
+    pub fn brokers(mut self, brokers: u16) -> Self {
+        self.brokers = brokers;
+        self
+    }
+
+    /// Which brokers to behave as. Default: [`Release::V0_8_2`].
+    #[must_use]
+    pub fn kafka(mut self, release: Release) -> Self {
+        self.settings.release = release;
+        self
+    }
+
+    /// The port of the first broker; the others have those behind it. Kafka: `port`. Default: free ones.
+    #[must_use]
+    pub fn port(mut self, first: u16) -> Self {
+        self.first_port = first;
+        self
+    }
+
+    /// The port of ZooKeeper. ZooKeeper: `clientPort`. Default: a free one.
+    #[must_use]
+    pub fn zookeeper_port(mut self, port: u16) -> Self {
+        self.zookeeper_port = port;
+        self
+    }
+
+    /// The length of ZooKeeper's tick: sessions last from 2 to 20 of them. From 100 ms to an hour. ZooKeeper: `tickTime`. Default:
+    /// 500 ms.
+    #[must_use]
+    pub fn tick(mut self, tick: Duration) -> Self {
+        self.tick = tick.clamp(Duration::from_millis(100), Duration::from_secs(3600));
+        self
+    }
+
+    /// Whether a topic is created when somebody asks for its metadata, with how many partitions and replicas. Kafka:
+    /// `auto.create.topics.enable`, `num.partitions`, `default.replication.factor`. Default: it is not, unlike Kafka's.
+    #[must_use]
+    pub fn auto_create_topics(mut self, partitions: usize, replication_factor: usize) -> Self {
+        self.settings.auto_create = Some((partitions, replication_factor));
+        self
+    }
+
+    /// How many bytes a segment of a log has before the next begins; at least 1 MiB, so that every message fits. Offsets by time
+    /// are to the grain of segments. Kafka: `log.segment.bytes`. Default: 16 MiB.
+    #[must_use]
+    pub fn segment_bytes(mut self, bytes: usize) -> Self {
+        self.settings.limits.segment = bytes.max(1 << 20);
+        self
+    }
+
+    /// How many bytes of a partition are kept at least; the oldest segment goes where the others have as many. This bounds the
+    /// memory that the cluster takes. Kafka: `log.retention.bytes`. Default: 256 MiB.
+    #[must_use]
+    pub fn retention_bytes(mut self, bytes: usize) -> Self {
+        self.settings.limits.retention = bytes;
+        self
+    }
+
+    /// Starts ZooKeeper and the brokers on 127.0.0.1, on the current runtime of tokio, which needs time and I/O, and returns when
+    /// all brokers are registered.
+    ///
+    /// # Errors
+    /// [`Error::Listen`] where a port is taken; nothing runs then.
+    pub async fn start(self) -> Result<EmbeddedCluster> {
+        let host = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let hub = Arc::new(Hub::new(self.tick));
+        let address = (host, self.zookeeper_port).into();
+        let zookeeper = ZooKeeperServer::builder().address(address);
+        let zookeeper = ZooKeeperServer::start(&zookeeper, Arc::clone(&hub)).await?;
+        let shared = Shared::new(self.settings, hub).map_err(Error::ZooKeeper)?;
+        let shared = Arc::new(shared);
+        shared.lay_out().map_err(Error::ZooKeeper)?;
+        let mut nodes = BTreeMap::new();
+        for index in 0..self.brokers {
+            let port = match self.first_port {
+                0 => 0,
+                first => first.saturating_add(index),
+            };
+            let (id, address) = (i32::from(index) + 1, SocketAddr::new(host, port));
+            nodes.insert(id, Node::start(id, address, Arc::clone(&shared)).await?);
+        }
+        shared.look().map_err(Error::ZooKeeper)?;
+        let controller = Task::spawn(Arc::clone(&shared).control());
+        Ok(EmbeddedCluster {
+            zookeeper,
+            shared,
+            nodes,
+            controller,
+        })
+    }
+}
