@@ -3,6 +3,7 @@
 mod bench;
 mod compare;
 mod consume;
+mod embedded;
 mod errors;
 mod events;
 mod format;
@@ -47,6 +48,8 @@ enum Command {
     /// Measure how fast a topic is read or written from here.
     #[command(subcommand)]
     Bench(bench::Bench),
+    /// Run a ZooKeeper and Kafka brokers in this process, for development.
+    Embedded(embedded::Embedded),
 }
 
 fn main() -> ExitCode {
@@ -65,6 +68,7 @@ async fn start() -> ExitCode {
         Command::Tail(args) => Box::pin(tail::run(args)).await,
         Command::Topic(args) => Box::pin(topic::run(args)).await,
         Command::Bench(args) => Box::pin(bench::run(args)).await,
+        Command::Embedded(args) => Box::pin(embedded::run(args)).await,
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
