@@ -10,6 +10,7 @@ mod newer;
 mod offsets;
 mod places;
 mod program;
+mod quiet;
 mod records;
 mod reset;
 mod tail;
