@@ -40,7 +40,7 @@ pub use divvy_client::{
     PerPartition, Prefetch, Security, TopicMetadata,
 };
 pub use divvy_producer::{
-    Acks, DefaultPartitioner, Delivery, Encoder, Error as ProducerError, FnPartitioner,
+    Acks, DefaultPartitioner, Deliveries, Delivery, Encoder, Error as ProducerError, FnPartitioner,
     HashingPartitioner, Partitioner, Partitions, Producer, ProducerConfig, ProducerRecord,
     RandomPartitioner, RecordMetadata, RoundRobinPartitioner, murmur2,
 };

@@ -35,9 +35,12 @@ pub struct ProducerConfig {
     pub linger: Duration,
     /// How many bytes a batch gathers, uncompressed; a larger record has a batch to itself. Kafka: `batch.size`. Default: 64 KiB.
     pub batch_size: usize,
-    /// How many bytes of records may wait or be on their way in all, with what it takes to keep them. While they are on their way
-    /// their encoded form is held besides: up to twice [`ProducerConfig::max_request_size`] for each request. Kafka:
-    /// `buffer.memory`; PyKafka counts messages instead (`max_queued_messages`). Default: 32 MiB.
+    /// How many records a batch gathers at most. Kafka's librdkafka: `batch.num.messages`; PyKafka: `min_queued_messages`, after
+    /// which it sends. Default: 100 000.
+    pub batch_messages: u32,
+    /// How many bytes of records may wait or be on their way in all, counted by the memory that batches reserve as they grow.
+    /// While they are on their way their encoded form is held besides: up to twice [`ProducerConfig::max_request_size`] for each
+    /// request. Kafka: `buffer.memory`; PyKafka counts messages instead (`max_queued_messages`). Default: 32 MiB.
     pub buffer_memory: usize,
     /// The largest record, and the most that one request carries, in bytes before compression. The default is what brokers accept
     /// unless told otherwise (`message.max.bytes`). Kafka: `max.request.size`; PyKafka: `max_request_size`. Default: 1 000 012.
@@ -45,12 +48,18 @@ pub struct ProducerConfig {
     /// How many requests are on their way to one broker at a time. Of one partition there is never more than one, so that retries
     /// cannot change the order. Kafka: `max.in.flight.requests.per.connection`. Default: 5.
     pub max_in_flight: usize,
+    /// Over how many connections records are sent to one broker, which serves the requests of a connection one by one: with two,
+    /// it reads one request while it stores another. Default: 2.
+    pub connections_per_broker: usize,
     /// How long a broker may take to answer one request before its connection is given up; nine tenths of it are left to the
     /// replicas. Kafka: `request.timeout.ms`, `timeout.ms`; PyKafka: `ack_timeout_ms`. Default: 30 s.
     pub request_timeout: Duration,
     /// How long delivering a record may take in all, with every retry; then it has failed. Kafka: `delivery.timeout.ms`; PyKafka
-    /// counts attempts instead (`max_retries`). Default: 2 min.
+    /// counts attempts instead, see [`ProducerConfig::max_retries`]. Default: 2 min.
     pub delivery_timeout: Duration,
+    /// How often a batch is sent again before it has failed, whatever time is left; `None` for as often as the time allows.
+    /// Kafka: `retries`, `message.send.max.retries`; PyKafka: `max_retries` (3). Default: `None`.
+    pub max_retries: Option<u32>,
     /// The first pause before a batch is sent again; it doubles with each failure and is jittered. Kafka: `retry.backoff.ms`;
     /// PyKafka: `retry_backoff_ms`. Default: 100 ms.
     pub retry_backoff: Duration,
@@ -93,11 +102,14 @@ impl Default for ProducerConfig {
             compression: Compression::None,
             linger: Duration::from_millis(5),
             batch_size: 64 << 10,
+            batch_messages: 100_000,
             buffer_memory: 32 << 20,
             max_request_size: 1_000_012,
             max_in_flight: 5,
+            connections_per_broker: 2,
             request_timeout: Duration::from_secs(30),
             delivery_timeout: Duration::from_secs(120),
+            max_retries: None,
             retry_backoff: Duration::from_millis(100),
             retry_backoff_max: Duration::from_secs(1),
             partitioner: Arc::new(DefaultPartitioner::default()),
@@ -140,13 +152,17 @@ impl ProducerConfig {
                 "must be 1 byte at least and max_request_size at most",
             ));
         }
-        if !(self.max_request_size..=tokio::sync::Semaphore::MAX_PERMITS)
-            .contains(&self.buffer_memory)
-        {
+        if self.batch_messages == 0 {
+            return Err(Error::config("batch_messages", "must be 1 at least"));
+        }
+        if self.buffer_memory < self.max_request_size {
             return Err(Error::config(
                 "buffer_memory",
                 "must be max_request_size at least",
             ));
+        }
+        if !(1..=100).contains(&self.connections_per_broker) {
+            return Err(Error::config("connections_per_broker", "must be 1 to 100"));
         }
         if !(1..=1000).contains(&self.max_in_flight) {
             return Err(Error::config("max_in_flight", "must be 1 to 1000"));

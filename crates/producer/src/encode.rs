@@ -6,7 +6,7 @@ use bytes::Bytes;
 use divvy_client::TopicPartition;
 use divvy_protocol::api::{ProducePartition, ProduceTopic};
 use divvy_protocol::compression::Compression;
-use divvy_protocol::records::{BuildError, Header, RecordsBuilder};
+use divvy_protocol::records::{BuildError, RecordsBuilder};
 
 use crate::accumulator::Batch;
 
@@ -48,14 +48,14 @@ fn encode_all(batches: Vec<Batch>, magic: i8, compression: Compression) -> Vec<E
 
 fn encode_batch(batch: &Batch, magic: i8, compression: Compression) -> Result<Bytes, BuildError> {
     let mut records = RecordsBuilder::new(magic, compression)?;
-    for entry in &batch.entries {
-        let headers: Vec<Header<'_>> = entry
-            .headers
-            .iter()
-            .map(|(key, value)| Header::new(key, value.as_deref()))
-            .collect();
-        let (key, value) = (entry.key.as_deref(), entry.value.as_deref());
-        records.try_append(Some(entry.timestamp), key, value, &headers)?;
+    records.reserve(batch.wire_size);
+    for entry in batch.entries() {
+        records.try_append(
+            Some(entry.timestamp),
+            entry.key,
+            entry.value,
+            &entry.headers,
+        )?;
     }
     records.finish()
 }

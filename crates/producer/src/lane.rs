@@ -13,9 +13,9 @@ use tokio::time::Instant;
 
 use crate::accumulator::Batch;
 use crate::config::{Acks, ProducerConfig};
-use crate::delivery::Appended;
 use crate::encode::{by_topic, encode};
 use crate::error::{Error, Result};
+use crate::outcome::Appended;
 
 /// From this version of Produce on, brokers answer at once and expect the client to pause; before, they held their answer back.
 const THROTTLED_BY_CLIENT: i16 = 6;

@@ -25,19 +25,24 @@
 //! ```
 
 mod accumulator;
+mod budget;
 mod config;
+mod deliveries;
 mod delivery;
 mod encode;
 mod encoder;
 mod error;
 mod lane;
+mod outcome;
 mod partitioner;
 mod producer;
 mod record;
 mod sender;
 mod sync;
+mod topics;
 
 pub use config::{Acks, ProducerConfig};
+pub use deliveries::Deliveries;
 pub use delivery::Delivery;
 pub use divvy_protocol::compression::Compression;
 pub use encoder::Encoder;

@@ -1,21 +1,23 @@
-use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use divvy_client::{Client, TopicPartition};
-use tokio::sync::OwnedSemaphorePermit;
+use divvy_client::Client;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use crate::accumulator::Pending;
+use crate::accumulator::{KEPT_OVERHEAD, Refused, Slot, outcome_of};
 use crate::config::ProducerConfig;
+use crate::deliveries::Deliveries;
 use crate::delivery::Delivery;
 use crate::error::{Error, Result};
-use crate::partitioner::Partitions;
-use crate::record::{BATCH_OVERHEAD, Entry, ProducerRecord};
+use crate::record::{BATCH_OVERHEAD, Fields, ProducerRecord};
 use crate::sender::{Shared, refresh_what_is_stale, send_what_is_ready};
 use crate::sync::lock;
+use crate::topics::Topic;
+
+/// How many records [`Producer::send_all`] queues at a time.
+const AT_A_TIME: usize = 256;
 
 /// Sends records to a cluster, in batches.
 ///
@@ -36,8 +38,6 @@ pub struct Producer {
 
 struct Inner {
     shared: Arc<Shared>,
-    /// The topics that were looked up.
-    topics: Mutex<HashSet<Arc<str>>>,
     tasks: Mutex<JoinSet<()>>,
 }
 
@@ -69,7 +69,6 @@ impl Producer {
         tasks.spawn_on(refresh_what_is_stale(Arc::clone(&shared)), client.runtime());
         let inner = Inner {
             shared,
-            topics: Mutex::default(),
             tasks: Mutex::new(tasks),
         };
         Ok(Self {
@@ -93,26 +92,27 @@ impl Producer {
     /// created by asking, or [`divvy_client::Error::UnknownPartition`], within [`Error::Client`]), [`Error::RecordTooLarge`],
     /// [`Error::InvalidRecord`], [`Error::Partitioner`], [`Error::Closed`], or why the cluster could not be asked.
     pub async fn send(&self, record: ProducerRecord) -> Result<Delivery> {
-        self.look_up(&record.topic).await?;
-        let tp = match self.choose_partition(&record) {
-            // It may have been added a moment ago.
-            Err(Error::Client(divvy_client::Error::UnknownPartition { .. })) => {
-                self.inner.shared.client.refresh().await?;
-                self.choose_partition(&record)?
+        let slot = self.find(&record).await?;
+        let fields = self.check(&record, now_ms())?;
+        self.append(slot, &fields).await
+    }
+
+    /// Queues many records, in their order, and gives the deliveries of all of them: one future for all, which costs next to
+    /// nothing for each record. A record that is not queued, for whatever [`Producer::send`] would have said, has that error as
+    /// its outcome there; the others are queued all the same.
+    ///
+    /// Waits while the [buffer](ProducerConfig::buffer_memory) is full. When cancelled, some of the records are queued and the
+    /// rest is not.
+    pub async fn send_all(&self, records: impl IntoIterator<Item = ProducerRecord>) -> Deliveries {
+        let mut records = records.into_iter();
+        let mut deliveries = Deliveries::default();
+        loop {
+            let some: Vec<ProducerRecord> = records.by_ref().take(AT_A_TIME).collect();
+            if some.is_empty() {
+                return deliveries;
             }
-            chosen => chosen?,
-        };
-        let (entry, size) = self.check(record)?;
-        let shared = &self.inner.shared;
-        let budget = match Arc::clone(&shared.budget).try_acquire_many_owned(size) {
-            Ok(budget) => budget,
-            Err(_) => {
-                let _pressure = shared.wait_for_room();
-                let room = Arc::clone(&shared.budget).acquire_many_owned(size);
-                room.await.map_err(|_| Error::Closed)?
-            }
-        };
-        self.append(&tp, entry, budget)
+            self.send_some(&some, &mut deliveries).await;
+        }
     }
 
     /// Queues a record, or fails at once where [`Producer::send`] would wait.
@@ -122,23 +122,16 @@ impl Producer {
     /// As [`Producer::send`]; besides [`Error::BufferFull`], and [`Error::NotLookedUp`] for a topic for which neither `send` nor
     /// [`Producer::partitions_for`] was called before.
     pub fn try_send(&self, record: ProducerRecord) -> Result<Delivery> {
-        if !lock(&self.inner.topics).contains(&record.topic) {
-            return Err(Error::NotLookedUp {
-                topic: record.topic.to_string(),
-            });
-        }
-        let tp = self.choose_partition(&record)?;
-        let (entry, size) = self.check(record)?;
-        let shared = &self.inner.shared;
-        let budget = Arc::clone(&shared.budget).try_acquire_many_owned(size);
-        let budget = budget.map_err(|error| match error {
-            tokio::sync::TryAcquireError::Closed => Error::Closed,
-            tokio::sync::TryAcquireError::NoPermits => Error::BufferFull {
-                needed: entry.memory_size(),
-                buffer_memory: shared.config.buffer_memory,
-            },
-        })?;
-        self.append(&tp, entry, budget)
+        let slot = self.place(&record)?;
+        let fields = self.check(&record, now_ms())?;
+        self.append_now(slot, &fields)
+            .map_err(|refused| match refused {
+                Refused::Closed => Error::Closed,
+                Refused::NoRoom => Error::BufferFull {
+                    needed: fields.kept_size(),
+                    buffer_memory: self.config().buffer_memory,
+                },
+            })
     }
 
     /// The partitions of a topic in ascending order, looked up where they are not known yet. Kafka: `partitionsFor`.
@@ -147,8 +140,8 @@ impl Producer {
     ///
     /// [`divvy_client::Error::UnknownTopic`] within [`Error::Client`], or why the cluster could not be asked.
     pub async fn partitions_for(&self, topic: &str) -> Result<Vec<i32>> {
-        self.look_up(&Arc::from(topic)).await?;
-        self.known_partitions(topic)
+        let topic = self.look_up(&Arc::from(topic)).await?;
+        Ok(topic.partitions().to_vec())
     }
 
     /// Sends what is queued without waiting for more, and waits until all of it is delivered or has failed. Records that are sent
@@ -179,8 +172,7 @@ impl Producer {
             accumulator.close();
             accumulator.flush()
         };
-        shared.budget.close();
-        shared.wake();
+        shared.stop_waiting();
         let began = Instant::now();
         let mut outcome = std::pin::pin!(outcome_of(pending));
         if let Ok(outcome) = timeout(within, &mut outcome).await {
@@ -201,116 +193,155 @@ impl Producer {
         lock(&self.inner.tasks).abort_all();
     }
 
-    async fn look_up(&self, topic: &Arc<str>) -> Result<()> {
-        if lock(&self.inner.topics).contains(topic) {
-            return Ok(());
+    async fn look_up(&self, name: &Arc<str>) -> Result<Arc<Topic>> {
+        let shared = &self.inner.shared;
+        if let Some(topic) = shared.topics.get(name) {
+            return Ok(topic);
         }
-        self.inner.shared.client.use_topics([topic]).await?;
-        lock(&self.inner.topics).insert(Arc::clone(topic));
-        Ok(())
-    }
-
-    fn known_partitions(&self, topic: &str) -> Result<Vec<i32>> {
-        let metadata = self.inner.shared.client.metadata();
+        shared.client.use_topics([name]).await?;
+        let metadata = shared.client.metadata();
+        shared
+            .topics
+            .add(name, &metadata, &mut shared.accumulator());
         let unknown = || divvy_client::Error::UnknownTopic {
-            topic: topic.to_owned(),
+            topic: name.to_string(),
         };
-        Ok(metadata.partitions(topic).ok_or_else(unknown)?)
+        Ok(shared.topics.get(name).ok_or_else(unknown)?)
     }
 
-    fn choose_partition(&self, record: &ProducerRecord) -> Result<TopicPartition> {
-        let partitions = self.known_partitions(&record.topic)?;
-        let on = |partition| TopicPartition {
-            topic: Arc::clone(&record.topic),
-            partition,
-        };
-        if let Some(partition) = record.partition {
-            return match partitions.contains(&partition) {
-                true => Ok(on(partition)),
-                false => Err(divvy_client::Error::UnknownPartition { tp: on(partition) }.into()),
-            };
-        }
-        if record.key.is_none() && self.config().partitioner.needs_key() {
-            return Err(Error::InvalidRecord {
-                topic: record.topic.to_string(),
-                why: "it has no key, by which the partitioner goes".to_owned(),
-            });
-        }
-        let metadata = self.inner.shared.client.metadata();
-        let is_available = |partition: &i32| metadata.leader(&on(*partition)).is_some();
-        let available: Vec<i32> = partitions.iter().copied().filter(is_available).collect();
-        let tp = on(self.config().partitioner.partition(
-            &record.topic,
-            record.key.as_deref(),
-            Partitions::new(&partitions, &available),
-        ));
-        match partitions.contains(&tp.partition) {
-            true => Ok(tp),
-            false => Err(Error::Partitioner { tp }),
-        }
+    /// Where a record goes, as far as that is known.
+    #[inline]
+    fn place(&self, record: &ProducerRecord) -> Result<Slot> {
+        let shared = &self.inner.shared;
+        let topic = shared.topics.get(&record.topic);
+        let topic = topic.ok_or_else(|| Error::NotLookedUp {
+            topic: record.topic.to_string(),
+        })?;
+        let partitioner = &*shared.config.partitioner;
+        topic.place(record.partition, record.key.as_deref(), partitioner)
     }
 
-    /// Refuses what could never be delivered. Gives what the record takes of the budget.
-    fn check(&self, record: ProducerRecord) -> Result<(Entry, u32)> {
-        let topic = Arc::clone(&record.topic);
-        let entry = Entry::new(record, now_ms());
-        if entry.timestamp < 0 {
-            let why = format!("its timestamp {} lies before 1970", entry.timestamp);
-            let topic = topic.to_string();
+    /// Where a record goes.
+    #[inline]
+    async fn find(&self, record: &ProducerRecord) -> Result<Slot> {
+        match self.place(record) {
+            Err(Error::NotLookedUp { .. }) => {
+                self.look_up(&record.topic).await?;
+            }
+            // It may have been added a moment ago.
+            Err(Error::Client(divvy_client::Error::UnknownPartition { .. })) => {
+                self.inner.shared.client.refresh().await?;
+                self.inner.shared.update_topics();
+            }
+            placed => return placed,
+        }
+        self.place(record)
+    }
+
+    /// Refuses what could never be delivered.
+    #[inline]
+    fn check<'a>(&self, record: &'a ProducerRecord, now_ms: i64) -> Result<Fields<'a>> {
+        let fields = Fields::new(record, now_ms);
+        if fields.timestamp < 0 {
+            let why = format!("its timestamp {} lies before 1970", fields.timestamp);
+            let topic = record.topic.to_string();
             return Err(Error::InvalidRecord { topic, why });
         }
         let config = self.config();
         let too_large = |size, max, limit| Error::RecordTooLarge {
-            topic: topic.to_string(),
+            topic: record.topic.to_string(),
             size,
             max,
             limit,
         };
-        let size = entry.wire_size().saturating_add(BATCH_OVERHEAD);
+        let size = fields.wire_size().saturating_add(BATCH_OVERHEAD);
         if size > config.max_request_size {
             return Err(too_large(size, config.max_request_size, "max_request_size"));
         }
-        let size = entry.memory_size();
-        match u32::try_from(size) {
-            Ok(permits) if size <= config.buffer_memory => Ok((entry, permits)),
-            _ => Err(too_large(size, config.buffer_memory, "buffer_memory")),
+        let size = fields.kept_size().saturating_add(KEPT_OVERHEAD);
+        if size > config.buffer_memory {
+            return Err(too_large(size, config.buffer_memory, "buffer_memory"));
+        }
+        Ok(fields)
+    }
+
+    /// Queues a record if there is room for it, and nobody waits for room.
+    #[inline]
+    fn append_now(&self, slot: Slot, fields: &Fields<'_>) -> Result<Delivery, Refused> {
+        let shared = &self.inner.shared;
+        if shared.is_waited_for() {
+            return Err(Refused::NoRoom);
+        }
+        shared.append(slot, fields)
+    }
+
+    async fn append(&self, slot: Slot, fields: &Fields<'_>) -> Result<Delivery> {
+        match self.append_now(slot, fields) {
+            Err(Refused::NoRoom) => self.inner.shared.append_in_turn(slot, fields).await,
+            appended => Ok(appended?),
         }
     }
 
-    fn append(
+    async fn send_some(&self, records: &[ProducerRecord], deliveries: &mut Deliveries) {
+        let now = now_ms();
+        let mut found = Vec::with_capacity(records.len());
+        for record in records {
+            found.push(match self.find(record).await {
+                Ok(slot) => self.check(record, now).map(|fields| (slot, fields)),
+                Err(error) => Err(error),
+            });
+        }
+        let mut found = found.into_iter().peekable();
+        while found.peek().is_some() {
+            if let Some((slot, fields)) = self.queue(&mut found, deliveries) {
+                match self.inner.shared.append_in_turn(slot, &fields).await {
+                    Ok(delivery) => deliveries.add(slot, &delivery),
+                    Err(error) => deliveries.refused(error),
+                }
+            }
+        }
+    }
+
+    /// Queues records for as long as there is room; gives the first that there is none for.
+    fn queue<'a>(
         &self,
-        tp: &TopicPartition,
-        entry: Entry,
-        budget: OwnedSemaphorePermit,
-    ) -> Result<Delivery> {
+        found: &mut impl Iterator<Item = Result<(Slot, Fields<'a>)>>,
+        deliveries: &mut Deliveries,
+    ) -> Option<(Slot, Fields<'a>)> {
         let shared = &self.inner.shared;
-        let appended = shared
-            .accumulator()
-            .append(tp, entry, Some(budget), Instant::now());
-        let (delivery, is_news) = appended?;
+        let mut is_news = false;
+        let mut without_room = None;
+        {
+            let mut accumulator = shared.accumulator();
+            for place in found {
+                let (slot, fields) = match place {
+                    Ok(place) => place,
+                    Err(error) => {
+                        deliveries.refused(error);
+                        continue;
+                    }
+                };
+                if shared.is_waited_for() {
+                    without_room = Some((slot, fields));
+                    break;
+                }
+                match accumulator.append(slot, &fields, Instant::now) {
+                    Ok(queued) => {
+                        is_news |= queued.is_news;
+                        deliveries.queued(slot, &queued, fields.timestamp);
+                    }
+                    Err(Refused::Closed) => deliveries.refused(Error::Closed),
+                    Err(Refused::NoRoom) => {
+                        without_room = Some((slot, fields));
+                        break;
+                    }
+                }
+            }
+        }
         if is_news {
             shared.wake();
         }
-        Ok(delivery)
-    }
-}
-
-/// Waits until every batch has its outcome.
-async fn outcome_of(pending: Vec<Pending>) -> Result<()> {
-    let mut failed: BTreeMap<TopicPartition, usize> = BTreeMap::new();
-    let mut first = None;
-    for batch in pending {
-        if let Err(error) = batch.outcome.delivery(0, 0).await {
-            *failed.entry(batch.tp).or_default() += batch.records;
-            first.get_or_insert(error);
-        }
-    }
-    match first {
-        None => Ok(()),
-        Some(first) => Err(Error::Undelivered {
-            partitions: failed.into_iter().collect(),
-            first: Box::new(first),
-        }),
+        without_room
     }
 }
 

@@ -6,13 +6,17 @@ use divvy_client::TopicPartition;
 /// What a batch takes before its records, in the format where that is most: the header of magic 2.
 pub(crate) const BATCH_OVERHEAD: usize = 61;
 /// What a record takes beside key, value and headers, in the format where that is most.
-const RECORD_OVERHEAD: usize = 36;
+pub(crate) const RECORD_OVERHEAD: usize = 36;
 /// What a header takes beside its key and value: two lengths of up to 5 bytes.
-const HEADER_OVERHEAD: usize = 10;
+pub(crate) const HEADER_OVERHEAD: usize = 10;
+/// What a record takes beside key, value and headers where it waits: its time and two lengths.
+const KEPT_OVERHEAD: usize = 16;
+/// What a header takes there beside its key and value: two lengths.
+const KEPT_HEADER_OVERHEAD: usize = 8;
 
 /// A message to be sent.
 ///
-/// Key and value are shared, not copied, until they are sent; a slice of a large buffer keeps the whole buffer in memory.
+/// Key and value are copied when it is queued, so what they were slices of is not kept in memory.
 ///
 /// ```
 /// use divvy_producer::ProducerRecord;
@@ -66,53 +70,49 @@ pub struct RecordMetadata {
     pub timestamp: i64,
 }
 
-/// What is kept of a record while it waits: all of it but its partition, which its queue knows.
-#[derive(Clone, Debug)]
-pub(crate) struct Entry {
-    pub(crate) key: Option<Bytes>,
-    pub(crate) value: Option<Bytes>,
+/// A record without its topic and partition, as it is put into a batch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fields<'a> {
+    pub(crate) key: Option<&'a [u8]>,
+    pub(crate) value: Option<&'a [u8]>,
     pub(crate) timestamp: i64,
-    pub(crate) headers: Vec<(String, Option<Bytes>)>,
+    pub(crate) headers: &'a [(String, Option<Bytes>)],
 }
 
-impl Entry {
-    pub(crate) fn new(record: ProducerRecord, now_ms: i64) -> Self {
+impl<'a> Fields<'a> {
+    pub(crate) fn new(record: &'a ProducerRecord, now_ms: i64) -> Self {
         Self {
-            key: record.key,
-            value: record.value,
+            key: record.key.as_deref(),
+            value: record.value.as_deref(),
             timestamp: record.timestamp.unwrap_or(now_ms),
-            headers: record.headers,
+            headers: &record.headers,
         }
     }
 
     /// The most bytes that the record takes in a batch of any format, uncompressed.
+    #[inline]
     pub(crate) fn wire_size(&self) -> usize {
-        let headers = self
-            .headers
-            .len()
-            .saturating_mul(HEADER_OVERHEAD)
-            .saturating_add(RECORD_OVERHEAD);
-        self.payload().saturating_add(headers)
+        self.size(RECORD_OVERHEAD, HEADER_OVERHEAD)
     }
 
-    /// The bytes that it takes in memory, for the budget.
-    pub(crate) fn memory_size(&self) -> usize {
-        let headers = self
-            .headers
-            .len()
-            .saturating_mul(size_of::<(String, Option<Bytes>)>());
-        self.payload()
-            .saturating_add(headers)
-            .saturating_add(size_of::<Self>())
+    /// The bytes that it takes where it waits.
+    #[inline]
+    pub(crate) fn kept_size(&self) -> usize {
+        let count_of_headers = if self.headers.is_empty() { 0 } else { 4 };
+        self.size(KEPT_OVERHEAD + count_of_headers, KEPT_HEADER_OVERHEAD)
     }
 
-    fn payload(&self) -> usize {
-        let length = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, Bytes::len);
+    #[inline]
+    fn size(&self, overhead: usize, header_overhead: usize) -> usize {
         let headers = self.headers.iter().fold(0_usize, |sum, (key, value)| {
-            sum.saturating_add(key.len()).saturating_add(length(value))
+            sum.saturating_add(key.len())
+                .saturating_add(value.as_ref().map_or(0, Bytes::len))
+                .saturating_add(header_overhead)
         });
-        length(&self.key)
-            .saturating_add(length(&self.value))
+        self.key
+            .map_or(0, <[u8]>::len)
+            .saturating_add(self.value.map_or(0, <[u8]>::len))
             .saturating_add(headers)
+            .saturating_add(overhead)
     }
 }

@@ -6,27 +6,34 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use divvy_client::{Backoff, Client};
 use futures_util::future::join_all;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::accumulator::{Accumulator, Work};
+use crate::accumulator::{Accumulator, Refused, Slot, Work};
+use crate::budget::Budget;
 use crate::config::{Acks, ProducerConfig};
+use crate::delivery::Delivery;
+use crate::error::Result;
 use crate::lane::Lane;
+use crate::record::Fields;
 use crate::sync::lock;
+use crate::topics::Topics;
 
 /// What a producer and its tasks share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) client: Client,
     pub(crate) config: ProducerConfig,
-    /// What is left of the buffer, in bytes.
-    pub(crate) budget: Arc<Semaphore>,
+    pub(crate) topics: Topics,
+    budget: Arc<Budget>,
     /// How many wait for room in the buffer.
     waiting: AtomicUsize,
+    /// Whose turn it is among those who wait for room: it goes round in the order in which they came.
+    turn: tokio::sync::Mutex<()>,
     accumulator: Mutex<Accumulator>,
-    /// By `broker.id`.
-    lanes: Mutex<BTreeMap<i32, Arc<Lane>>>,
+    /// By `broker.id`, and the number of the connection.
+    lanes: Mutex<BTreeMap<(i32, usize), Arc<Lane>>>,
     /// There is something new to send, or less reason to wait.
     wake: Notify,
     /// A leader is not known, or not the one that is known.
@@ -35,10 +42,13 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(client: Client, config: ProducerConfig) -> Self {
+        let budget = Budget::new(config.buffer_memory);
         Self {
-            budget: Arc::new(Semaphore::new(config.buffer_memory)),
+            topics: Topics::default(),
             waiting: AtomicUsize::new(0),
-            accumulator: Mutex::new(Accumulator::new(&config)),
+            turn: tokio::sync::Mutex::default(),
+            accumulator: Mutex::new(Accumulator::new(&config, &budget)),
+            budget,
             lanes: Mutex::default(),
             wake: Notify::new(),
             stale: Notify::new(),
@@ -56,8 +66,57 @@ impl Shared {
         self.wake.notify_one();
     }
 
+    /// Queues a record, if there is room for it.
+    #[inline]
+    pub(crate) fn append(&self, slot: Slot, fields: &Fields<'_>) -> Result<Delivery, Refused> {
+        let (delivery, is_news) = {
+            let mut accumulator = self.accumulator();
+            let queued = accumulator.append(slot, fields, Instant::now)?;
+            let outcome = Arc::clone(queued.outcome);
+            let delivery = Delivery::new(outcome, queued.number, fields.timestamp);
+            (delivery, queued.is_news)
+        };
+        if is_news {
+            self.wake();
+        }
+        Ok(delivery)
+    }
+
+    /// Queues a record as soon as there is room for it and all who waited before have been served.
+    pub(crate) async fn append_in_turn(&self, slot: Slot, fields: &Fields<'_>) -> Result<Delivery> {
+        let _waiting = self.wait_for_room();
+        let _turn = self.turn.lock().await;
+        loop {
+            let room = self.budget.room().notified();
+            tokio::pin!(room);
+            room.as_mut().enable();
+            match self.append(slot, fields) {
+                Err(Refused::NoRoom) => room.await,
+                appended => return Ok(appended?),
+            }
+        }
+    }
+
+    /// Whether somebody waits for room in the buffer.
+    #[inline]
+    pub(crate) fn is_waited_for(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
+    }
+
+    /// Lets those who wait for room see that the producer is closed, and the sender look again.
+    pub(crate) fn stop_waiting(&self) {
+        self.budget.room().notify_waiters();
+        self.wake();
+    }
+
+    /// Brings what is known of the topics up to date.
+    pub(crate) fn update_topics(&self) {
+        let metadata = self.client.metadata();
+        self.topics.update(&metadata, &mut self.accumulator());
+    }
+
     /// Says that somebody waits for room, until the guard is dropped: batches are sent as they are.
-    pub(crate) fn wait_for_room(&self) -> impl Drop + '_ {
+    fn wait_for_room(&self) -> impl Drop + '_ {
         self.waiting.fetch_add(1, Ordering::Relaxed);
         self.wake();
         WaitingForRoom(&self.waiting)
@@ -75,8 +134,9 @@ impl Shared {
         join_all(reached).await;
     }
 
-    fn lane(&self, broker: i32) -> Arc<Lane> {
-        Arc::clone(lock(&self.lanes).entry(broker).or_default())
+    fn lane(&self, broker: i32, connection: usize) -> Arc<Lane> {
+        let mut lanes = lock(&self.lanes);
+        Arc::clone(lanes.entry((broker, connection)).or_default())
     }
 }
 
@@ -93,8 +153,11 @@ pub(crate) async fn send_what_is_ready(shared: Arc<Shared>) {
     let mut metadata = shared.client.subscribe();
     let mut requests = JoinSet::new();
     loop {
+        if metadata.has_changed().unwrap_or(false) {
+            shared.update_topics();
+        }
         let known = metadata.borrow_and_update().clone();
-        let pressure = shared.waiting.load(Ordering::Relaxed) > 0;
+        let pressure = shared.is_waited_for();
         let leader = |tp: &_| known.leader(tp);
         let plan = shared.accumulator().drain(leader, pressure, Instant::now());
         for work in plan.requests {
@@ -119,7 +182,7 @@ pub(crate) async fn send_what_is_ready(shared: Arc<Shared>) {
 }
 
 async fn send(shared: Arc<Shared>, work: Work) {
-    let lane = shared.lane(work.broker);
+    let lane = shared.lane(work.broker, work.connection);
     let answered = lane.send(&shared.client, &shared.config, work.broker, work.batches);
     let answered = answered.await;
     let now = Instant::now();
@@ -128,7 +191,7 @@ async fn send(shared: Arc<Shared>, work: Work) {
         for (batch, result) in answered.results {
             accumulator.settle(batch, result, now);
         }
-        accumulator.request_ended(work.broker, answered.throttled_until);
+        accumulator.request_ended(work.broker, work.connection, answered.throttled_until);
     }
     if answered.is_stale {
         shared.stale.notify_one();

@@ -1,13 +1,15 @@
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::{Args, value_parser};
 use divvy::{
-    Acks, Compression, Delivery, Producer, ProducerConfig, ProducerRecord, RoundRobinPartitioner,
+    Acks, Compression, Deliveries, Delivery, Producer, ProducerConfig, ProducerRecord,
+    RoundRobinPartitioner,
 };
-use futures_util::FutureExt as _;
+use futures_util::{FutureExt as _, TryFutureExt as _};
 
 use super::measure::{Began, Measured, Tally};
 use super::refuse_rdkafka;
@@ -17,8 +19,9 @@ use crate::produce::{acks, duration_or_zero, plain};
 
 /// Cluster look-ups need a session, but nothing hangs on its timeout.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(6);
-/// After how many messages those that were sent are asked what became of them.
-const ASKED_EVERY: u64 = 1000;
+/// How many messages are given to the producer in one call, and after how many of single calls those that were sent are asked
+/// what became of them.
+const AT_A_TIME: u64 = 1000;
 /// What a message takes beside its value, at most.
 const OVERHEAD: usize = 97;
 
@@ -68,6 +71,10 @@ pub(crate) struct Produce {
     #[arg(long, value_name = "TIME", default_value = "2m", value_parser = duration)]
     delivery_timeout: Duration,
 
+    /// Give the producer every message in a call of its own, instead of 1000 at a time.
+    #[arg(long)]
+    one_by_one: bool,
+
     /// Write through librdkafka, in a build that has it.
     #[arg(long)]
     use_rdkafka: bool,
@@ -111,14 +118,23 @@ impl Produce {
         let began = Began::now();
         let client = self.cluster.connect(SESSION_TIMEOUT).await?;
         let producer = Producer::new(&client, config).map_err(plain)?;
-        for number in 0..self.messages {
+        let record = |number| {
             let value = values.get(number);
             tally.add(None, Some(&value));
-            let record = ProducerRecord::new(Arc::clone(&topic), value);
-            sent.push(producer.send(record).await.map_err(plain)?);
-            if number % ASKED_EVERY == 0 {
-                sent.ask()?;
+            ProducerRecord::new(Arc::clone(&topic), value)
+        };
+        let mut first = 0;
+        while first < self.messages {
+            let numbers = first..self.messages.min(first.saturating_add(AT_A_TIME));
+            first = numbers.end;
+            if self.one_by_one {
+                for number in numbers {
+                    sent.push(producer.send(record(number)).await.map_err(plain)?);
+                }
+            } else {
+                sent.push_all(producer.send_all(numbers.map(record)).await);
             }
+            sent.ask()?;
         }
         let closed = producer.close(self.delivery_timeout).await;
         // A failure names the partition; that something failed says little.
@@ -131,12 +147,19 @@ impl Produce {
 /// Messages whose delivery is not known yet, in the order in which they were sent.
 #[derive(Default)]
 struct Sent {
-    deliveries: VecDeque<Delivery>,
+    deliveries: VecDeque<Pending>,
 }
+
+/// The delivery of one message, or of many that were sent with one call.
+type Pending = Pin<Box<dyn Future<Output = Result<(), divvy::ProducerError>> + Send>>;
 
 impl Sent {
     fn push(&mut self, delivery: Delivery) {
-        self.deliveries.push_back(delivery);
+        self.deliveries.push_back(Box::pin(delivery.map_ok(|_| ())));
+    }
+
+    fn push_all(&mut self, deliveries: Deliveries) {
+        self.deliveries.push_back(Box::pin(deliveries.all()));
     }
 
     /// Forgets those that were delivered, up to one that is on its way. Fails with the first that was not delivered.

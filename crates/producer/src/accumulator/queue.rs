@@ -1,17 +1,19 @@
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 
-use divvy_client::Backoff;
+use divvy_client::{Backoff, TopicPartition};
 use tokio::time::Instant;
 
 use super::batch::Batch;
 use super::{Limits, Pending};
-use crate::delivery::Outcome;
 use crate::error::Error;
+use crate::outcome::Outcome;
 
 /// The batches of one partition, oldest first. Only the first is ever sent, and one at a time.
 #[derive(Debug)]
 pub(super) struct Queue {
+    pub(super) tp: TopicPartition,
     pub(super) batches: VecDeque<Batch>,
     pub(super) in_flight: Option<InFlight>,
     pub(super) backoff: Backoff,
@@ -19,33 +21,41 @@ pub(super) struct Queue {
     pub(super) retry_at: Option<Instant>,
     /// When the partition was last served, so that all take turns.
     pub(super) turn: u64,
+    /// How many bytes of records the last batch had: about what the next one will have.
+    pub(super) usual: usize,
 }
 
 /// What is remembered of a batch that is on its way.
 #[derive(Debug)]
 pub(super) struct InFlight {
     pub(super) outcome: Arc<Outcome>,
-    pub(super) records: usize,
+    pub(super) numbers: Range<u32>,
     pub(super) deadline: Instant,
 }
 
+impl InFlight {
+    fn is_complete(&self) -> bool {
+        self.outcome.covers(&self.numbers)
+    }
+}
+
 impl Queue {
-    pub(super) fn new(limits: &Limits) -> Self {
+    pub(super) fn new(tp: TopicPartition, limits: &Limits) -> Self {
         Self {
+            tp,
             batches: VecDeque::new(),
             in_flight: None,
             backoff: Backoff::new(limits.retry_backoff, limits.retry_backoff_max),
             retry_at: None,
             turn: 0,
+            usual: 0,
         }
     }
 
     /// From when on the first batch may be sent; `None` while there is none, or one is on its way.
     pub(super) fn ready_at(&self, limits: &Limits, pressure: bool) -> Option<Instant> {
         let first = self.batches.front().filter(|_| self.in_flight.is_none())?;
-        let is_full =
-            first.sealed || first.wire_size >= limits.batch_size || self.batches.len() > 1;
-        let gathered = if is_full || pressure {
+        let gathered = if first.is_full(limits) || self.batches.len() > 1 || pressure {
             first.created
         } else {
             first.created + limits.linger
@@ -60,10 +70,7 @@ impl Queue {
     pub(super) fn first_deadline(&self) -> Option<Instant> {
         let waiting = self.batches.front().map(|batch| batch.deadline);
         // What was reported as expired is waited for all the same, and has no deadline any more.
-        let in_flight = self
-            .in_flight
-            .as_ref()
-            .filter(|sent| !sent.outcome.is_complete());
+        let in_flight = self.in_flight.as_ref().filter(|sent| !sent.is_complete());
         let in_flight = in_flight.map(|sent| sent.deadline);
         [waiting, in_flight].into_iter().flatten().min()
     }
@@ -73,22 +80,24 @@ impl Queue {
     /// A batch that is on its way keeps its partition busy, because its request may still be carried out and what follows must
     /// not overtake it.
     pub(super) fn expire(&mut self, limits: &Limits, now: Instant) {
-        let expired = |tp, last: Option<Error>| Error::Expired {
-            tp,
-            after: limits.delivery_timeout,
-            last: last.map(Box::new),
+        let expired = |tp: &TopicPartition, last: Option<Error>| {
+            Err(Error::Expired {
+                tp: tp.clone(),
+                after: limits.delivery_timeout,
+                last: last.map(Box::new),
+            })
         };
         if let Some(sent) = self.in_flight.as_ref().filter(|sent| sent.deadline <= now) {
-            let error = expired(sent.outcome.partition().clone(), None);
-            sent.outcome.complete(Err(error));
+            let error = expired(&self.tp, None);
+            sent.outcome.complete(sent.numbers.clone(), &error);
         }
         let is_late = |batch: &Batch| batch.deadline <= now;
         while self.batches.front().is_some_and(is_late) {
             let Some(batch) = self.batches.pop_front() else {
                 return;
             };
-            let error = expired(batch.tp.clone(), batch.last_error.clone());
-            batch.complete(Err(error));
+            let error = expired(&self.tp, batch.last_error.clone());
+            batch.complete(&error);
         }
     }
 
@@ -96,9 +105,10 @@ impl Queue {
     pub(super) fn take_first(&mut self) -> Option<Batch> {
         let mut batch = self.batches.pop_front()?;
         batch.sealed = true;
+        self.usual = batch.used();
         self.in_flight = Some(InFlight {
             outcome: Arc::clone(&batch.outcome),
-            records: batch.entries.len(),
+            numbers: batch.numbers(),
             deadline: batch.deadline,
         });
         Some(batch)
@@ -107,11 +117,15 @@ impl Queue {
     /// Everything that has no outcome yet.
     pub(super) fn pending(&self) -> impl Iterator<Item = Pending> + '_ {
         let in_flight = self.in_flight.iter();
-        let in_flight = in_flight.map(|sent| Pending::new(&sent.outcome, sent.records));
+        let in_flight = in_flight.map(|sent| (&sent.outcome, sent.numbers.clone()));
         let waiting = self.batches.iter();
-        let waiting = waiting.map(|batch| Pending::new(&batch.outcome, batch.entries.len()));
+        let waiting = waiting.map(|batch| (&batch.outcome, batch.numbers()));
         in_flight
             .chain(waiting)
-            .filter(|pending| !pending.outcome.is_complete())
+            .filter(|(outcome, numbers)| !outcome.covers(numbers))
+            .map(|(outcome, numbers)| Pending {
+                outcome: Arc::clone(outcome),
+                numbers,
+            })
     }
 }

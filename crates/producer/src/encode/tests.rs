@@ -3,31 +3,33 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::accumulator::Accumulator;
+use crate::budget::Budget;
 use crate::config::ProducerConfig;
-use crate::record::{Entry, ProducerRecord};
+use crate::record::{Fields, ProducerRecord};
 
-fn batch(entries: impl IntoIterator<Item = Entry>) -> Batch {
+fn batch(records: impl IntoIterator<Item = ProducerRecord>) -> Batch {
     let config = ProducerConfig {
         batch_size: 1 << 30,
         max_request_size: 1 << 30,
         ..ProducerConfig::default()
     };
-    let (mut accumulator, now) = (Accumulator::new(&config), Instant::now());
-    for entry in entries {
-        let tp = TopicPartition::new("t", 0);
-        accumulator.append(&tp, entry, None, now).unwrap();
+    let budget = Budget::new(1 << 30);
+    let (mut accumulator, now) = (Accumulator::new(&config, &budget), Instant::now());
+    let slot = accumulator.slot(&TopicPartition::new("t", 0));
+    for record in records {
+        let fields = Fields::new(&record, 1234);
+        accumulator.append(slot, &fields, || now).unwrap();
     }
     let mut plan = accumulator.drain(|_| Some(1), true, now);
     plan.requests.remove(0).batches.remove(0)
 }
 
-fn entry(key: Option<&'static str>, value: Option<&'static str>) -> Entry {
-    let record = ProducerRecord {
+fn record(key: Option<&'static str>, value: Option<&'static str>) -> ProducerRecord {
+    ProducerRecord {
         key: key.map(Bytes::from),
         value: value.map(Bytes::from),
         ..ProducerRecord::new("t", "")
-    };
-    Entry::new(record, 1234)
+    }
 }
 
 #[test]
@@ -40,13 +42,13 @@ fn every_format_and_codec_keeps_every_record() {
             if codec == Compression::Zstd && magic < 2 {
                 continue;
             }
-            let entries = [
-                entry(None, Some("value")),
-                entry(Some("key"), None),
-                entry(Some(""), Some("")),
+            let records = [
+                record(None, Some("value")),
+                record(Some("key"), None),
+                record(Some(""), Some("")),
             ];
-            let records = encode_batch(&batch(entries), magic, codec).unwrap();
-            let decoded = decode(&records, &DecodeOptions::default());
+            let encoded = encode_batch(&batch(records), magic, codec).unwrap();
+            let decoded = decode(&encoded, &DecodeOptions::default());
             assert!(
                 decoded.error.is_none(),
                 "{codec} {magic}: {:?}",
@@ -74,7 +76,7 @@ fn every_format_and_codec_keeps_every_record() {
 
 #[test]
 fn headers_are_kept_where_the_format_has_them_and_refused_elsewhere() {
-    let mut dressed = entry(None, Some("value"));
+    let mut dressed = record(None, Some("value"));
     dressed.headers = vec![
         ("hat".to_owned(), Some("red".into())),
         ("hat".to_owned(), None),
@@ -82,8 +84,8 @@ fn headers_are_kept_where_the_format_has_them_and_refused_elsewhere() {
     let batch = batch([dressed]);
     let records = encode_batch(&batch, 2, Compression::None).unwrap();
     let decoded = decode(&records, &DecodeOptions::default());
-    let record = decoded.records.iter().next().unwrap();
-    let headers: Vec<_> = record
+    let read = decoded.records.iter().next().unwrap();
+    let headers: Vec<_> = read
         .headers
         .iter()
         .map(|header| (header.key, header.value))
@@ -114,9 +116,9 @@ fn the_size_that_is_counted_is_an_upper_bound() {
                     },
                     ..ProducerRecord::new("t", value.to_owned())
                 };
-                let mut entries = vec![Entry::new(record, 0); count];
-                entries[0].timestamp = 0;
-                let batch = batch(entries);
+                let mut records = vec![record; count];
+                records[0].timestamp = Some(0);
+                let batch = batch(records);
                 let sent = encode_batch(&batch, magic, Compression::None).unwrap();
                 assert!(
                     sent.len() <= batch.wire_size,
@@ -135,7 +137,7 @@ async fn large_batches_are_written_elsewhere_with_the_same_result() {
     for value in ["small", &large] {
         for codec in [Compression::None, Compression::Gzip] {
             let record = ProducerRecord::new("t", value.to_owned());
-            let batch = batch([Entry::new(record, 0)]);
+            let batch = batch([record]);
             let expected = encode_batch(&batch, 0, codec).unwrap();
             let encoded = encode(vec![batch], 0, codec).await.unwrap();
             assert_eq!(encoded[0].1, Ok(expected));

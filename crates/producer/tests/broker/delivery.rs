@@ -108,9 +108,9 @@ async fn a_send_waits_for_room_and_try_send_fails() {
 async fn a_send_that_is_given_up_queues_nothing() {
     let cluster = Cluster::start(1, 1).await;
     let producer = producer(&cluster, |config| {
-        config.max_request_size = 1 << 10;
-        config.batch_size = 1 << 10;
-        config.buffer_memory = 1 << 10;
+        config.max_request_size = 1500;
+        config.batch_size = 1500;
+        config.buffer_memory = 1500;
     })
     .await;
     cluster.hold(true);

@@ -173,9 +173,9 @@ async fn closing_ends_by_its_deadline_and_says_what_was_not_delivered() {
 async fn closing_and_dropping_free_whoever_waits() {
     let cluster = Cluster::start(1, 1).await;
     let producer = producer(&cluster, |config| {
-        config.max_request_size = 1 << 10;
-        config.batch_size = 1 << 10;
-        config.buffer_memory = 1 << 10;
+        config.max_request_size = 1500;
+        config.batch_size = 1500;
+        config.buffer_memory = 1500;
     })
     .await;
     cluster.hold(true);

@@ -8,10 +8,13 @@ use std::time::Duration;
 use divvy_client::TopicPartition;
 use divvy_protocol::ErrorCode;
 use futures_util::FutureExt;
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::*;
+use crate::config::ProducerConfig;
+use crate::delivery::Delivery;
+use crate::error::Result;
+use crate::outcome::Appended;
 use crate::record::{BATCH_OVERHEAD, ProducerRecord, RecordMetadata};
 
 const LINGER: Duration = Duration::from_millis(10);
@@ -21,7 +24,7 @@ const BUDGET: usize = 1 << 20;
 /// An accumulator with a clock that the test moves.
 struct Rig {
     accumulator: Accumulator,
-    budget: Arc<Semaphore>,
+    budget: Arc<Budget>,
     now: Instant,
     /// Whether somebody waits for room.
     pressure: bool,
@@ -32,12 +35,14 @@ impl Rig {
         let mut config = ProducerConfig {
             linger: LINGER,
             delivery_timeout: TIMEOUT,
+            connections_per_broker: 1,
             ..ProducerConfig::default()
         };
         change(&mut config);
+        let budget = Budget::new(BUDGET);
         Self {
-            accumulator: Accumulator::new(&config),
-            budget: Arc::new(Semaphore::new(BUDGET)),
+            accumulator: Accumulator::new(&config, &budget),
+            budget,
             now: Instant::now(),
             pressure: false,
         }
@@ -52,18 +57,21 @@ impl Rig {
     }
 
     fn send(&mut self, partition: i32, value: &str) -> Delivery {
-        self.send_entry(partition, entry(value))
+        self.send_record(partition, &record(value))
     }
 
-    fn send_entry(&mut self, partition: i32, entry: Entry) -> Delivery {
-        let size = u32::try_from(entry.memory_size()).unwrap();
-        let budget = Arc::clone(&self.budget)
-            .try_acquire_many_owned(size)
-            .unwrap();
-        let appended = self
-            .accumulator
-            .append(&tp(partition), entry, Some(budget), self.now);
-        appended.unwrap().0
+    fn send_record(&mut self, partition: i32, record: &ProducerRecord) -> Delivery {
+        self.try_send(partition, record).unwrap()
+    }
+
+    fn try_send(&mut self, partition: i32, record: &ProducerRecord) -> Result<Delivery, Refused> {
+        let (slot, fields) = (
+            self.accumulator.slot(&tp(partition)),
+            Fields::new(record, 1000),
+        );
+        let queued = self.accumulator.append(slot, &fields, || self.now)?;
+        let outcome = Arc::clone(queued.outcome);
+        Ok(Delivery::new(outcome, queued.number, fields.timestamp))
     }
 
     /// What is to be done; partitions are led by broker 1.
@@ -85,7 +93,7 @@ impl Rig {
         for batch in batches {
             self.accumulator.settle(batch, result.clone(), self.now);
         }
-        self.accumulator.request_ended(1, None);
+        self.accumulator.request_ended(1, 0, None);
     }
 
     fn pass(&mut self, time: Duration) {
@@ -97,21 +105,22 @@ fn tp(partition: i32) -> TopicPartition {
     TopicPartition::new("t", partition)
 }
 
-fn entry(value: &str) -> Entry {
-    Entry::new(ProducerRecord::new("t", value.to_owned()), 1000)
+fn record(value: &str) -> ProducerRecord {
+    ProducerRecord::new("t", value.to_owned())
+}
+
+fn wire_size(record: &ProducerRecord) -> usize {
+    Fields::new(record, 1000).wire_size()
 }
 
 /// What a batch of these values is counted as.
 fn size_of_batch(values: &[&str]) -> usize {
-    let sizes = values.iter().map(|value| entry(value).wire_size());
+    let sizes = values.iter().map(|value| wire_size(&record(value)));
     sizes.sum::<usize>() + BATCH_OVERHEAD
 }
 
 fn values(batch: &Batch) -> Vec<String> {
-    let values = batch
-        .entries
-        .iter()
-        .map(|entry| entry.value.clone().unwrap_or_default());
+    let values = batch.entries().map(|entry| entry.value.unwrap_or_default());
     values
         .map(|value| String::from_utf8(value.to_vec()).unwrap())
         .collect()

@@ -43,15 +43,18 @@ fn a_fatal_error_fails_exactly_its_batch() {
     let batches = rig.drain_one();
     for batch in batches {
         let result = match batch.tp.partition {
-            0 => Err(refused(ErrorCode::MESSAGE_TOO_LARGE)),
+            0 => Err(refused(ErrorCode::INVALID_REQUIRED_ACKS)),
             _ => stored_at(7),
         };
         assert!(!rig.accumulator.settle(batch, result, rig.now));
     }
-    rig.accumulator.request_ended(1, None);
+    rig.accumulator.request_ended(1, 0, None);
     for delivery in &mut failing {
         let error = outcome(delivery).unwrap().unwrap_err();
-        assert!(error.to_string().contains("MESSAGE_TOO_LARGE"), "{error}");
+        assert!(
+            error.to_string().contains("INVALID_REQUIRED_ACKS"),
+            "{error}"
+        );
         assert!(!error.is_retriable());
     }
     assert_eq!(offset(&mut other), Some(7));
@@ -70,15 +73,15 @@ fn a_fatal_error_fails_exactly_its_batch() {
 fn room_in_the_buffer_comes_back_with_the_outcome_and_not_before() {
     let mut rig = Rig::eager(|_| {});
     let mut delivery = rig.send(0, "a");
-    let size = entry("a").memory_size();
-    assert_eq!(rig.budget.available_permits(), BUDGET - size);
+    let left = rig.budget.free();
+    assert!(left < BUDGET);
     let batches = rig.drain_one();
     rig.settle(batches, &Err(disconnected()));
-    assert_eq!(rig.budget.available_permits(), BUDGET - size);
+    assert_eq!(rig.budget.free(), left);
     rig.pass(TIMEOUT);
     rig.drain();
     assert!(outcome(&mut delivery).is_some());
-    assert_eq!(rig.budget.available_permits(), BUDGET);
+    assert_eq!(rig.budget.free(), BUDGET);
 }
 
 #[test]
@@ -164,8 +167,8 @@ fn a_closed_accumulator_takes_nothing_and_sends_what_it_has() {
     let mut rig = Rig::eager(|_| {});
     let mut delivery = rig.send(0, "a");
     rig.accumulator.close();
-    let refused = rig.accumulator.append(&tp(0), entry("b"), None, rig.now);
-    assert!(matches!(refused, Err(Error::Closed)));
+    let refused = rig.try_send(0, &record("b"));
+    assert_eq!(refused.unwrap_err(), Refused::Closed);
     let batches = rig.drain_one();
     rig.settle(batches, &stored_at(3));
     assert_eq!(offset(&mut delivery), Some(3));
@@ -184,7 +187,7 @@ fn abandoning_fails_all_and_lists_it() {
     let pending = rig.accumulator.abandon();
     let listed: Vec<(i32, usize)> = pending
         .iter()
-        .map(|one| (one.tp.partition, one.records))
+        .map(|one| (one.outcome.partition().partition, one.numbers.len()))
         .collect();
     assert_eq!(listed, [(0, 2), (1, 1)]);
     for delivery in sent.iter_mut().chain([&mut waiting]) {
@@ -202,39 +205,68 @@ fn a_batch_that_gets_lost_has_failed() {
     let mut delivery = rig.send(0, "a");
     drop(rig.drain_one());
     assert!(matches!(outcome(&mut delivery), Some(Err(Error::Closed))));
-    assert_eq!(rig.budget.available_permits(), BUDGET);
+    assert_eq!(rig.budget.free(), BUDGET);
 }
 
 #[test]
-fn whoever_waits_is_woken_once_polled_by_whichever_task() {
-    let outcome = Outcome::new(tp(0));
-    let mut delivery = outcome.delivery(0, 0);
-    let (old, old_count) = counting_waker();
-    let (new, new_count) = counting_waker();
-    for waker in [&old, &new] {
-        let mut context = std::task::Context::from_waker(waker);
-        assert!(delivery.poll_unpin(&mut context).is_pending());
+fn a_batch_that_is_too_large_is_halved_until_only_the_record_fails_that_is() {
+    let mut rig = Rig::eager(|config| config.max_retries = Some(0));
+    let mut deliveries: Vec<Delivery> = ["a", "b", "large", "c", "d"]
+        .map(|value| rig.send(0, value))
+        .into();
+    let mut behind = rig.send(0, "behind");
+    let mut log: Vec<String> = Vec::new();
+    while let Some(work) = rig.drain().requests.pop() {
+        let sent = values(&work.batches[0]);
+        let base = i64::try_from(log.len()).unwrap();
+        let result = match sent.iter().any(|value| value == "large") {
+            true => Err(refused(ErrorCode::MESSAGE_TOO_LARGE)),
+            false => {
+                log.extend(sent);
+                stored_at(base)
+            }
+        };
+        rig.settle(work.batches, &result);
     }
-    assert!(outcome.complete(stored_at(0)));
-    assert!(
-        !outcome.complete(Err(Error::Closed)),
-        "only the first word counts"
-    );
-    let woken =
-        [old_count, new_count].map(|count| count.0.load(std::sync::atomic::Ordering::Relaxed));
-    assert_eq!(woken, [0, 1], "only the task that polled last");
+    assert_eq!(log, ["a", "b", "c", "d", "behind"], "in their order");
+    let error = outcome(&mut deliveries[2]).unwrap().unwrap_err();
+    assert!(error.to_string().contains("MESSAGE_TOO_LARGE"), "{error}");
+    deliveries.remove(2);
+    let offsets: Vec<_> = deliveries.iter_mut().map(offset).collect();
+    assert_eq!(offsets, [Some(0), Some(1), Some(2), Some(3)]);
+    assert_eq!(offset(&mut behind), Some(4));
+    assert_eq!(rig.budget.free(), BUDGET);
 }
 
-#[derive(Default)]
-struct Count(std::sync::atomic::AtomicUsize);
-
-impl std::task::Wake for Count {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+#[test]
+fn a_batch_is_sent_again_as_often_as_it_may_be() {
+    let mut rig = Rig::eager(|config| config.max_retries = Some(2));
+    let mut delivery = rig.send(0, "a");
+    for attempt in 0..3 {
+        assert!(outcome(&mut delivery).is_none(), "attempt {attempt}");
+        let batches = rig.drain_one();
+        rig.settle(batches, &Err(disconnected()));
+        rig.pass(Duration::from_secs(1));
     }
+    let error = outcome(&mut delivery).unwrap().unwrap_err();
+    assert!(error.to_string().contains("b:9092"), "{error}");
+    assert!(rig.drain().requests.is_empty());
 }
 
-fn counting_waker() -> (std::task::Waker, Arc<Count>) {
-    let count = Arc::new(Count::default());
-    (Arc::clone(&count).into(), count)
+#[test]
+fn without_room_nothing_is_queued_until_there_is_some() {
+    let mut rig = Rig::eager(|config| config.batch_size = 100_000);
+    let large = record(&"x".repeat(90_000));
+    let mut taken = 0;
+    while rig.try_send(taken, &large).is_ok() {
+        taken += 1;
+    }
+    assert_eq!(taken, 11, "of 90 kB in 1 MiB");
+    assert_eq!(rig.try_send(0, &large).unwrap_err(), Refused::NoRoom);
+    let small = rig.try_send(0, &record("small"));
+    assert!(small.is_ok(), "what is reserved can be used");
+    let batches = rig.drain_one();
+    assert_eq!(rig.try_send(99, &large).unwrap_err(), Refused::NoRoom);
+    rig.settle(batches, &stored_at(0));
+    assert!(rig.try_send(99, &large).is_ok());
 }

@@ -23,11 +23,11 @@ fn a_batch_waits_for_more_records_until_it_lingered() {
 fn a_full_batch_goes_at_once_and_records_beyond_begin_another() {
     let mut rig = Rig::new(|config| config.batch_size = size_of_batch(&["one", "two"]));
     let append = |rig: &mut Rig, value| {
-        let now = rig.now;
-        rig.accumulator
-            .append(&tp(0), entry(value), None, now)
-            .unwrap()
-            .1
+        let (now, slot) = (rig.now, rig.accumulator.slot(&tp(0)));
+        let record = record(value);
+        let fields = Fields::new(&record, 1000);
+        let queued = rig.accumulator.append(slot, &fields, || now);
+        queued.unwrap().is_news
     };
     assert!(
         append(&mut rig, "one"),
@@ -72,7 +72,8 @@ fn nothing_lingers_while_somebody_waits_for_room_or_flushes() {
     let _two = rig.send(0, "two");
     let pending = rig.accumulator.flush();
     assert_eq!(pending.len(), 1);
-    assert_eq!((&pending[0].tp, pending[0].records), (&tp(0), 1));
+    let listed = (pending[0].outcome.partition(), pending[0].numbers.len());
+    assert_eq!(listed, (&tp(0), 1));
     let _three = rig.send(0, "three");
     assert_eq!(
         values(&rig.drain_one()[0]),
@@ -153,7 +154,7 @@ fn a_broker_that_throttles_is_left_alone_for_that_time() {
         rig.accumulator.settle(batch, stored_at(0), rig.now);
     }
     let until = rig.now + Duration::from_secs(1);
-    rig.accumulator.request_ended(1, Some(until));
+    rig.accumulator.request_ended(1, 0, Some(until));
     let _b = rig.send(0, "b");
     let plan = rig.drain();
     assert!(plan.requests.is_empty());
@@ -166,14 +167,14 @@ fn a_broker_that_throttles_is_left_alone_for_that_time() {
 fn records_with_headers_keep_to_themselves() {
     let mut rig = Rig::eager(|_| {});
     let dressed = |value| {
-        let mut entry = entry(value);
-        entry.headers = vec![("hat".to_owned(), None)];
-        entry
+        let mut record = record(value);
+        record.headers = vec![("hat".to_owned(), None)];
+        record
     };
     let _deliveries = [
         rig.send(0, "a"),
-        rig.send_entry(0, dressed("b")),
-        rig.send_entry(0, dressed("c")),
+        rig.send_record(0, &dressed("b")),
+        rig.send_record(0, &dressed("c")),
         rig.send(0, "d"),
     ];
     let mut sent = Vec::new();
@@ -183,4 +184,51 @@ fn records_with_headers_keep_to_themselves() {
         rig.settle(batches, &stored_at(0));
     }
     assert_eq!(sent, [vec!["a"], vec!["b", "c"], vec!["d"]]);
+}
+
+#[test]
+fn a_batch_takes_so_many_records_and_no_more() {
+    let mut rig = Rig::new(|config| config.batch_messages = 2);
+    let _deliveries = [rig.send(0, "a"), rig.send(0, "b"), rig.send(0, "c")];
+    let batches = rig.drain_one();
+    assert_eq!(
+        values(&batches[0]),
+        ["a", "b"],
+        "full, so it does not linger"
+    );
+    rig.settle(batches, &stored_at(0));
+    assert!(rig.drain().requests.is_empty(), "what is left lingers");
+}
+
+#[test]
+fn partitions_are_dealt_out_among_the_connections() {
+    let mut rig = Rig::eager(|config| {
+        config.connections_per_broker = 2;
+        config.max_in_flight = 3;
+    });
+    let _deliveries: Vec<_> = (0..5).map(|partition| rig.send(partition, "a")).collect();
+    let partitions = |work: &Work| -> Vec<i32> {
+        let batches = work.batches.iter();
+        batches.map(|batch| batch.tp.partition).collect()
+    };
+    let mut requests = rig.drain().requests;
+    let dealt: Vec<_> = requests
+        .iter()
+        .map(|work| (work.connection, partitions(work)))
+        .collect();
+    assert_eq!(dealt, [(0, vec![0, 2, 4]), (1, vec![1, 3])]);
+
+    // The next goes to the connection that has less to do.
+    let done = requests.remove(1);
+    for batch in done.batches {
+        rig.accumulator.settle(batch, stored_at(0), rig.now);
+    }
+    rig.accumulator.request_ended(1, 1, None);
+    let _delivery = rig.send(3, "b");
+    let next = rig.drain().requests;
+    assert_eq!((next.len(), next[0].connection), (1, 1));
+    let _delivery = rig.send(1, "b");
+    assert_eq!(rig.drain().requests.len(), 1);
+    let _delivery = rig.send(7, "b");
+    assert!(rig.drain().requests.is_empty(), "three are on their way");
 }

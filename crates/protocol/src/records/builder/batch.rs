@@ -35,6 +35,10 @@ impl BatchBuilder {
         }
     }
 
+    pub(super) fn reserve(&mut self, bytes: usize) {
+        self.records.reserve(bytes);
+    }
+
     pub(super) fn count(&self) -> i64 {
         i64::from(self.count)
     }

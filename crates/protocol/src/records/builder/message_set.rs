@@ -39,6 +39,10 @@ impl MessageSetBuilder {
         }
     }
 
+    pub(super) fn reserve(&mut self, bytes: usize) {
+        self.messages.reserve(bytes);
+    }
+
     pub(super) const fn count(&self) -> i64 {
         self.count
     }

@@ -127,6 +127,14 @@ impl RecordsBuilder {
         }
     }
 
+    /// Makes room for about so many bytes of records, where their size is known before.
+    pub fn reserve(&mut self, bytes: usize) {
+        match &mut self.format {
+            Format::MessageSet(set) => set.reserve(bytes),
+            Format::Batch(batch) => batch.reserve(bytes),
+        }
+    }
+
     /// How many bytes [`RecordsBuilder::finish`] would give now: exactly so without compression,
     /// and before compression with it.
     #[must_use]
