@@ -13,7 +13,7 @@ use crate::accumulator::Batch;
 /// Compressing more than this takes so long that the runtime's other tasks must not wait for it.
 const INLINE_COMPRESSED: usize = 16 << 10;
 /// Copying and summing up more than this does.
-const INLINE_PLAIN: usize = 128 << 10;
+const INLINE_PLAIN: usize = 512 << 10;
 
 /// A batch, and the record set that it became.
 pub(crate) type Encoded = (Batch, Result<Bytes, BuildError>);

@@ -17,7 +17,7 @@ use crate::sync::lock;
 use crate::topics::Topic;
 
 /// How many records [`Producer::send_all`] queues at a time.
-const AT_A_TIME: usize = 256;
+const AT_A_TIME: usize = 64;
 
 /// Sends records to a cluster, in batches.
 ///
@@ -210,19 +210,20 @@ impl Producer {
     }
 
     /// Where a record goes, as far as that is known.
-    #[inline]
     fn place(&self, record: &ProducerRecord) -> Result<Slot> {
-        let shared = &self.inner.shared;
-        let topic = shared.topics.get(&record.topic);
+        let topic = self.inner.shared.topics.get(&record.topic);
         let topic = topic.ok_or_else(|| Error::NotLookedUp {
             topic: record.topic.to_string(),
         })?;
-        let partitioner = &*shared.config.partitioner;
+        self.place_in(&topic, record)
+    }
+
+    fn place_in(&self, topic: &Topic, record: &ProducerRecord) -> Result<Slot> {
+        let partitioner = &*self.inner.shared.config.partitioner;
         topic.place(record.partition, record.key.as_deref(), partitioner)
     }
 
     /// Where a record goes.
-    #[inline]
     async fn find(&self, record: &ProducerRecord) -> Result<Slot> {
         match self.place(record) {
             Err(Error::NotLookedUp { .. }) => {
@@ -285,11 +286,19 @@ impl Producer {
     async fn send_some(&self, records: &[ProducerRecord], deliveries: &mut Deliveries) {
         let now = now_ms();
         let mut found = Vec::with_capacity(records.len());
+        // Many records in a row have one topic, as a rule.
+        let mut last: Option<Arc<Topic>> = None;
         for record in records {
-            found.push(match self.find(record).await {
-                Ok(slot) => self.check(record, now).map(|fields| (slot, fields)),
-                Err(error) => Err(error),
-            });
+            let topic = last.as_ref().filter(|topic| topic.name == record.topic);
+            let placed = match topic.map(|topic| self.place_in(topic, record)) {
+                Some(Ok(slot)) => Ok(slot),
+                _ => {
+                    let placed = self.find(record).await;
+                    last = self.inner.shared.topics.get(&record.topic);
+                    placed
+                }
+            };
+            found.push(placed.and_then(|slot| Ok((slot, self.check(record, now)?))));
         }
         let mut found = found.into_iter().peekable();
         while found.peek().is_some() {

@@ -44,7 +44,8 @@ impl Values {
             all.truncate(end);
         }
         Self {
-            all: Bytes::from(all),
+            // They are there until the program ends, and what never goes need not be counted with each use.
+            all: Bytes::from_static(all.leak().as_bytes()),
             size,
             count,
         }

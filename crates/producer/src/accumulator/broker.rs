@@ -32,7 +32,7 @@ impl Accumulator {
     pub(super) fn fill_requests(
         &mut self,
         broker: i32,
-        ready: &[Slot],
+        mut turns: Vec<(u64, Slot)>,
         now: Instant,
         plan: &mut Plan,
     ) {
@@ -41,12 +41,19 @@ impl Accumulator {
             plan.wake_by(until);
             return;
         }
+        turns.sort_unstable();
         let connections = state.connections(self.limits.connections_per_broker);
         let step = connections.len();
         for (first, connection) in connections.into_iter().enumerate() {
-            let share = ready.iter().skip(first).step_by(step);
+            let share = turns.iter().skip(first).step_by(step).map(|(_, slot)| slot);
             self.fill_connection(broker, connection, share, plan);
         }
+    }
+
+    /// Whether nothing is on its way to a broker.
+    pub(super) fn is_idle(&self, broker: i32) -> bool {
+        let state = self.brokers.get(&broker);
+        state.is_none_or(|state| state.all_in_flight() == 0)
     }
 
     fn fill_connection<'a>(

@@ -53,6 +53,9 @@ impl Slot {
     }
 }
 
+/// What may be sent to which broker, each with when its partition was last served.
+type Turns = BTreeMap<i32, Vec<(u64, Slot)>>;
+
 /// Where a record was queued.
 #[derive(Debug)]
 pub(crate) struct Queued<'a> {
@@ -166,7 +169,8 @@ impl Accumulator {
 
     /// Takes out what can be sent now, at most one batch of each partition, and fails what has waited too long.
     ///
-    /// `pressure` says that somebody waits for room, so that no batch waits for more records.
+    /// `pressure` says that somebody waits for room. Brokers that have nothing to do, and so nothing to give room back for, are
+    /// sent batches then that would wait for more records; of others room will come, and small batches would make them slower.
     pub(crate) fn drain(
         &mut self,
         leader: impl Fn(&TopicPartition) -> Option<i32>,
@@ -174,31 +178,39 @@ impl Accumulator {
         now: Instant,
     ) -> Plan {
         let mut plan = Plan::default();
-        let mut ready: BTreeMap<i32, Vec<(u64, Slot)>> = BTreeMap::new();
+        let (mut ready, mut early) = (Turns::new(), Turns::new());
         for (at, queue) in self.queues.iter_mut().enumerate() {
             queue.expire(&self.limits, now);
             if let Some(deadline) = queue.first_deadline() {
                 plan.wake_by(deadline);
             }
-            let Some(ready_at) = queue.ready_at(&self.limits, pressure) else {
+            let Some(ready_at) = queue.ready_at(&self.limits, false) else {
                 continue;
             };
-            if ready_at > now {
+            let is_ready = ready_at <= now;
+            if !is_ready {
                 plan.wake_by(ready_at);
-                continue;
-            }
-            match leader(&queue.tp) {
-                Some(broker) => {
-                    let turns = ready.entry(broker).or_default();
-                    turns.push((queue.turn, Slot(at)));
+                let in_haste = queue.ready_at(&self.limits, pressure);
+                if in_haste.is_none_or(|at| at > now) {
+                    continue;
                 }
+            }
+            let turns = if is_ready { &mut ready } else { &mut early };
+            match leader(&queue.tp) {
+                Some(broker) => turns
+                    .entry(broker)
+                    .or_default()
+                    .push((queue.turn, Slot(at))),
                 None => plan.misses_a_leader = true,
             }
         }
-        for (broker, mut turns) in ready {
-            turns.sort_unstable();
-            let slots: Vec<Slot> = turns.into_iter().map(|(_, slot)| slot).collect();
-            self.fill_requests(broker, &slots, now, &mut plan);
+        for (broker, turns) in ready {
+            self.fill_requests(broker, turns, now, &mut plan);
+        }
+        for (broker, turns) in early {
+            if self.is_idle(broker) {
+                self.fill_requests(broker, turns, now, &mut plan);
+            }
         }
         plan
     }

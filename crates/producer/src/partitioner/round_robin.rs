@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::mem;
 use std::sync::Mutex;
 
 use super::{Partitioner, Partitions, pick};
@@ -11,19 +12,32 @@ use crate::sync::lock;
 /// the first.
 #[derive(Debug, Default)]
 pub struct RoundRobinPartitioner {
-    turns: Mutex<HashMap<String, u32>>,
+    turns: Mutex<Turns>,
+}
+
+#[derive(Debug, Default)]
+struct Turns {
+    /// The topic of the last record, which is the next one's too as a rule, and its turn.
+    last: (String, u32),
+    others: HashMap<String, u32>,
+}
+
+impl Turns {
+    fn next(&mut self, topic: &str) -> u32 {
+        let (last, turn) = &mut self.last;
+        if last != topic {
+            let next = self.others.remove(topic).unwrap_or_else(rand::random);
+            let before = mem::replace(last, topic.to_owned());
+            self.others.insert(before, mem::replace(turn, next));
+        }
+        *turn = turn.wrapping_add(1);
+        *turn
+    }
 }
 
 impl Partitioner for RoundRobinPartitioner {
     fn partition(&self, topic: &str, _: Option<&[u8]>, partitions: Partitions<'_>) -> i32 {
-        let mut turns = lock(&self.turns);
-        let turn = match turns.get_mut(topic) {
-            Some(turn) => turn,
-            None => turns
-                .entry(topic.to_owned())
-                .or_insert_with(rand::random::<u32>),
-        };
-        *turn = turn.wrapping_add(1);
-        pick(partitions.available(), *turn)
+        let turn = lock(&self.turns).next(topic);
+        pick(partitions.available(), turn)
     }
 }
