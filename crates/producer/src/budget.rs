@@ -40,7 +40,7 @@ impl Budget {
     fn take(&self, bytes: usize) -> bool {
         let taken = self
             .free
-            .try_update(Ordering::Relaxed, Ordering::Relaxed, |free| {
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |free| {
                 free.checked_sub(bytes)
             });
         taken.is_ok()

@@ -106,12 +106,19 @@ impl Producer {
     pub async fn send_all(&self, records: impl IntoIterator<Item = ProducerRecord>) -> Deliveries {
         let mut records = records.into_iter();
         let mut deliveries = Deliveries::default();
+        let (mut some, mut places) = (Vec::new(), Vec::new());
         loop {
-            let some: Vec<ProducerRecord> = records.by_ref().take(AT_A_TIME).collect();
+            some.extend(records.by_ref().take(AT_A_TIME));
             if some.is_empty() {
                 return deliveries;
             }
-            self.send_some(&some, &mut deliveries).await;
+            self.find_all(&some, &mut places).await;
+            let mut placed = some.iter().zip(places.drain(..)).peekable();
+            while placed.peek().is_some() {
+                self.queue_all(&mut placed, &mut deliveries).await;
+            }
+            drop(placed);
+            some.clear();
         }
     }
 
@@ -283,9 +290,8 @@ impl Producer {
         }
     }
 
-    async fn send_some(&self, records: &[ProducerRecord], deliveries: &mut Deliveries) {
-        let now = now_ms();
-        let mut found = Vec::with_capacity(records.len());
+    /// Where each of many records goes.
+    async fn find_all(&self, records: &[ProducerRecord], places: &mut Vec<Placed>) {
         // Many records in a row have one topic, as a rule.
         let mut last: Option<Arc<Topic>> = None;
         for record in records {
@@ -298,33 +304,44 @@ impl Producer {
                     placed
                 }
             };
-            found.push(placed.and_then(|slot| Ok((slot, self.check(record, now)?))));
+            places.push(placed.map_err(Box::new));
         }
-        let mut found = found.into_iter().peekable();
-        while found.peek().is_some() {
-            if let Some((slot, fields)) = self.queue(&mut found, deliveries) {
-                match self.inner.shared.append_in_turn(slot, &fields).await {
-                    Ok(delivery) => deliveries.add(slot, &delivery),
-                    Err(error) => deliveries.refused(error),
-                }
-            }
+    }
+
+    /// Queues records for as long as there is room, and then one when there is.
+    async fn queue_all<'a>(
+        &self,
+        placed: &mut impl Iterator<Item = (&'a ProducerRecord, Placed)>,
+        deliveries: &mut Deliveries,
+    ) {
+        let shared = &self.inner.shared;
+        let Some((slot, fields)) = self.queue_now(placed, deliveries) else {
+            return;
+        };
+        match shared.append_in_turn(slot, &fields).await {
+            Ok(delivery) => deliveries.add(slot, &delivery),
+            Err(error) => deliveries.refused(error),
         }
     }
 
     /// Queues records for as long as there is room; gives the first that there is none for.
-    fn queue<'a>(
+    fn queue_now<'a>(
         &self,
-        found: &mut impl Iterator<Item = Result<(Slot, Fields<'a>)>>,
+        placed: &mut impl Iterator<Item = (&'a ProducerRecord, Placed)>,
         deliveries: &mut Deliveries,
     ) -> Option<(Slot, Fields<'a>)> {
         let shared = &self.inner.shared;
+        let now = now_ms();
         let mut is_news = false;
         let mut without_room = None;
         {
             let mut accumulator = shared.accumulator();
-            for place in found {
-                let (slot, fields) = match place {
-                    Ok(place) => place,
+            for (record, placed) in placed {
+                let checked = placed
+                    .map_err(|error| *error)
+                    .and_then(|slot| Ok((slot, self.check(record, now)?)));
+                let (slot, fields) = match checked {
+                    Ok(checked) => checked,
                     Err(error) => {
                         deliveries.refused(error);
                         continue;
@@ -353,6 +370,9 @@ impl Producer {
         without_room
     }
 }
+
+/// Where a record goes, or why nowhere.
+type Placed = Result<Slot, Box<Error>>;
 
 fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);

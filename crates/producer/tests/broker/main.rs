@@ -6,6 +6,7 @@ mod cluster;
 mod delivery;
 mod faults;
 mod keys;
+mod many;
 
 use std::time::Duration;
 
