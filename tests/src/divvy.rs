@@ -44,26 +44,29 @@ pub struct Event {
 impl Divvy {
     /// A `divvy` with these arguments, and none of the environment's settings for its log.
     ///
-    /// One that reads does so through librdkafka where [`use_rdkafka`] says so.
+    /// One that reads or produces does so through librdkafka where [`use_rdkafka`] says so.
     pub fn command<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> DivvyCommand {
         let mut command = Self::native(arguments);
         let mut arguments = command.command.get_args();
-        let reads = match arguments.next().and_then(OsStr::to_str) {
-            Some("consume" | "tail") => true,
-            Some("bench") => arguments.next() == Some(OsStr::new("consume")),
+        let moves = match arguments.next().and_then(OsStr::to_str) {
+            Some("consume" | "produce" | "tail") => true,
+            Some("bench") => matches!(
+                arguments.next().and_then(OsStr::to_str),
+                Some("consume" | "produce")
+            ),
             _ => false,
         };
         let chosen = command
             .command
             .get_args()
             .any(|chosen| chosen == USE_RDKAFKA || chosen == "--compare-backends");
-        if reads && !chosen && use_rdkafka() {
+        if moves && !chosen && use_rdkafka() {
             command.command.arg(USE_RDKAFKA);
         }
         command
     }
 
-    /// [`Divvy::command`] that reads as its arguments say, whatever [`use_rdkafka`] says.
+    /// [`Divvy::command`] that reads and produces as its arguments say, whatever [`use_rdkafka`] says.
     pub fn native<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> DivvyCommand {
         let mut command = Command::new("divvy");
         command.args(arguments).env_remove("RUST_LOG");
@@ -220,10 +223,10 @@ impl Event {
     }
 }
 
-/// The option that has `divvy` read through librdkafka.
+/// The option that has `divvy` talk to the brokers through librdkafka.
 const USE_RDKAFKA: &str = "--use-rdkafka";
 
-/// Whether consumers under test read through librdkafka: `DIVVY_TEST_BACKEND=rdkafka` in the environment, and not `native` or
+/// Whether consumers and producers under test read and write through librdkafka: `DIVVY_TEST_BACKEND=rdkafka` in the environment, and not `native` or
 /// nothing. `tests/run` runs what consumes with both.
 pub fn use_rdkafka() -> bool {
     std::env::var_os("DIVVY_TEST_BACKEND").is_some_and(|backend| backend == "rdkafka")

@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use divvy::{
     BrokerVersion, BrokerVersionSetting, Client, ClientConfig, ConsumerConfig, FetchConfig,
-    OffsetReset, OffsetStorage, ZooKeeper, ZooKeeperConfig,
+    OffsetReset, OffsetStorage, ProducerConfig, ZooKeeper, ZooKeeperConfig,
 };
 
 use crate::errors::usage;
@@ -113,10 +113,10 @@ impl ReadOptions {
     }
 }
 
-/// Who fetches.
+/// Who talks to the brokers.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct BackendOptions {
-    /// Fetch through librdkafka, in a build that has it.
+    /// Talk to the brokers through librdkafka, in a build that has it.
     #[arg(long)]
     pub(crate) use_rdkafka: bool,
 
@@ -128,14 +128,29 @@ pub(crate) struct BackendOptions {
 impl BackendOptions {
     /// The same configuration with what was chosen here. Refuses what this build lacks.
     pub(crate) fn apply(&self, config: ConsumerConfig) -> Result<ConsumerConfig> {
-        if self.use_rdkafka && cfg!(not(feature = "rdkafka")) {
-            return Err(no_rdkafka("--use-rdkafka"));
-        }
+        self.check()?;
         Ok(ConsumerConfig {
             use_rdkafka: self.use_rdkafka,
             rdkafka_properties: self.rdkafka_properties.clone(),
             ..config
         })
+    }
+
+    /// As [`BackendOptions::apply`], for a producer.
+    pub(crate) fn apply_to_producer(&self, config: ProducerConfig) -> Result<ProducerConfig> {
+        self.check()?;
+        Ok(ProducerConfig {
+            use_rdkafka: self.use_rdkafka,
+            rdkafka_properties: self.rdkafka_properties.clone(),
+            ..config
+        })
+    }
+
+    fn check(&self) -> Result<()> {
+        match self.use_rdkafka && cfg!(not(feature = "rdkafka")) {
+            true => Err(no_rdkafka("--use-rdkafka")),
+            false => Ok(()),
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use self::lines::Line;
 use self::report::{Reporter, Sent, show_failure};
-use crate::options::{ClusterOptions, duration};
+use crate::options::{BackendOptions, ClusterOptions, duration};
 use crate::signals;
 
 /// Cluster look-ups need a session, but nothing hangs on its timeout.
@@ -75,6 +75,9 @@ pub(crate) struct Produce {
     #[arg(long, value_name = "TIME", default_value = "2m", value_parser = duration)]
     delivery_timeout: Duration,
 
+    #[command(flatten)]
+    backend: BackendOptions,
+
     /// Print a line of JSON on stdout for each acknowledged message: topic, partition, offset, key and value.
     #[arg(long)]
     report: bool,
@@ -85,7 +88,7 @@ pub(crate) struct Produce {
 }
 
 pub(crate) async fn run(args: Produce) -> Result<()> {
-    let config = args.config();
+    let config = args.backend.apply_to_producer(args.config())?;
     config.validate().map_err(plain)?;
     let client = args.cluster.connect(SESSION_TIMEOUT).await?;
     let producer = Producer::new(&client, config).map_err(plain)?;

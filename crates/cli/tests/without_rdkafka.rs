@@ -2,9 +2,18 @@
 
 use std::process::Command;
 
-const READS: [&[&str]; 3] = [
+const COMMANDS: [&[&str]; 5] = [
     &["consume", "--zookeeper", "127.0.0.1:1", "--group", "g"],
     &["tail", "--bootstrap", "127.0.0.1:1"],
+    &["produce", "--bootstrap", "127.0.0.1:1"],
+    &[
+        "bench",
+        "produce",
+        "--bootstrap",
+        "127.0.0.1:1",
+        "--messages",
+        "1",
+    ],
     &[
         "bench",
         "consume",
@@ -18,7 +27,7 @@ const READS: [&[&str]; 3] = [
 #[test]
 #[cfg(not(feature = "rdkafka"))]
 fn who_asks_for_librdkafka_is_told_how_to_build_it() {
-    for command in READS {
+    for command in COMMANDS {
         let divvy = Command::new(env!("CARGO_BIN_EXE_divvy"))
             .args(command)
             .args(["--topic", "t", "--use-rdkafka"])
@@ -36,7 +45,7 @@ fn who_asks_for_librdkafka_is_told_how_to_build_it() {
 
 #[test]
 fn a_property_of_librdkafka_needs_librdkafka() {
-    for command in READS {
+    for command in COMMANDS {
         let divvy = Command::new(env!("CARGO_BIN_EXE_divvy"))
             .args(command)
             .args(["--topic", "t", "--rdkafka-property", "debug=fetch"])

@@ -68,6 +68,14 @@ pub struct ProducerConfig {
     /// What chooses the partition of records that do not name one. Kafka: `partitioner.class`; PyKafka: `partitioner`. Default:
     /// [`DefaultPartitioner`], which puts keys where Kafka's Java producer puts them.
     pub partitioner: Arc<dyn Partitioner>,
+    /// Whether librdkafka carries batches to the brokers, and not connections of our own. Batches, order, retries, deadlines and
+    /// deliveries are the same with both. It takes the feature `rdkafka`: without it a producer that asks for librdkafka cannot be
+    /// made. librdkafka has one connection to each broker, so that [`ProducerConfig::connections_per_broker`] must be left at its
+    /// default; and it takes no [`ProducerConfig::request_timeout`] above 5 min. PyKafka: `use_rdkafka`. Default: false.
+    pub use_rdkafka: bool,
+    /// Further properties of librdkafka, by its names. Those that would break a producer's guarantees are refused when it is made,
+    /// and so are all without [`ProducerConfig::use_rdkafka`]. Default: none.
+    pub rdkafka_properties: Vec<(String, String)>,
 }
 
 /// Who must have a record before it counts as delivered.
@@ -106,17 +114,21 @@ impl Default for ProducerConfig {
             buffer_memory: 32 << 20,
             max_request_size: 1_000_012,
             max_in_flight: 5,
-            connections_per_broker: 2,
+            connections_per_broker: CONNECTIONS,
             request_timeout: Duration::from_secs(30),
             delivery_timeout: Duration::from_secs(120),
             max_retries: None,
             retry_backoff: Duration::from_millis(100),
             retry_backoff_max: Duration::from_secs(1),
             partitioner: Arc::new(DefaultPartitioner::default()),
+            use_rdkafka: false,
+            rdkafka_properties: Vec::new(),
         }
     }
 }
 
+/// How many connections to a broker there usually are.
+const CONNECTIONS: usize = 2;
 /// Half of what a request's length field can say, so that its other fields fit too.
 const LARGEST_REQUEST: usize = 1 << 30;
 /// The least that leaves room for a record of some use.
@@ -167,7 +179,22 @@ impl ProducerConfig {
         if !(1..=1000).contains(&self.max_in_flight) {
             return Err(Error::config("max_in_flight", "must be 1 to 1000"));
         }
+        self.validate_rdkafka()?;
         self.validate_times()
+    }
+
+    fn validate_rdkafka(&self) -> Result<()> {
+        if !self.use_rdkafka && !self.rdkafka_properties.is_empty() {
+            let why = "are properties of librdkafka, which is not used: set use_rdkafka";
+            return Err(Error::config("rdkafka_properties", why));
+        }
+        if self.use_rdkafka && self.connections_per_broker != CONNECTIONS {
+            let why = format!(
+                "librdkafka has one connection to each broker: leave it at {CONNECTIONS}, or do not set use_rdkafka"
+            );
+            return Err(Error::config("connections_per_broker", why));
+        }
+        Ok(())
     }
 
     fn validate_times(&self) -> Result<()> {

@@ -81,6 +81,17 @@ pub enum Error {
         /// What does not go together.
         source: BuildError,
     },
+    /// librdkafka has not delivered the record, for a reason of its own and not of a broker's. Only with
+    /// [`ProducerConfig::use_rdkafka`](crate::ProducerConfig::use_rdkafka).
+    #[error("librdkafka has not delivered to {tp}: {why}")]
+    Library {
+        /// The partition.
+        tp: TopicPartition,
+        /// librdkafka's text.
+        why: Arc<str>,
+        /// Whether it may pass by itself.
+        passes: bool,
+    },
     /// The delivery timeout has passed. The record may have been stored if an attempt was made.
     #[error(
         "not delivered to {tp} within {after:?}{}",
@@ -120,6 +131,7 @@ impl Error {
         match self {
             Self::Client(error) => error.is_retriable() || error.is_disconnect(),
             Self::BufferFull { .. } | Self::NotLookedUp { .. } | Self::Expired { .. } => true,
+            Self::Library { passes, .. } => *passes,
             Self::Undelivered { first, .. } => first.is_retriable(),
             _ => false,
         }

@@ -36,6 +36,11 @@ mod lane;
 mod outcome;
 mod partitioner;
 mod producer;
+#[cfg(feature = "rdkafka")]
+mod rdkafka;
+#[cfg(not(feature = "rdkafka"))]
+#[path = "rdkafka/missing.rs"]
+mod rdkafka;
 mod record;
 mod sender;
 mod sync;

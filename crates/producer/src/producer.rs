@@ -60,10 +60,11 @@ impl Producer {
     ///
     /// # Errors
     ///
-    /// What [`ProducerConfig::validate`] says.
+    /// What [`ProducerConfig::validate`] says, and with [`ProducerConfig::use_rdkafka`] that this build has no librdkafka, or that
+    /// it cannot be set up so.
     pub fn new(client: &Client, config: ProducerConfig) -> Result<Self> {
         config.validate()?;
-        let shared = Arc::new(Shared::new(client.clone(), config));
+        let shared = Arc::new(Shared::new(client.clone(), config)?);
         let mut tasks = JoinSet::new();
         tasks.spawn_on(send_what_is_ready(Arc::clone(&shared)), client.runtime());
         tasks.spawn_on(refresh_what_is_stale(Arc::clone(&shared)), client.runtime());
@@ -188,6 +189,8 @@ impl Producer {
                 tracing::warn!("records that were sent without acks may be lost");
             }
             self.end();
+            let left = within.saturating_sub(began.elapsed());
+            self.end_rdkafka(left).await;
             return outcome;
         }
         self.end();
@@ -198,6 +201,15 @@ impl Producer {
     fn end(&self) {
         self.inner.shared.accumulator().abandon();
         lock(&self.inner.tasks).abort_all();
+    }
+
+    /// Waits so long for the end of librdkafka's threads, which comes by itself after that.
+    async fn end_rdkafka(&self, within: Duration) {
+        if let Some(rdkafka) = &self.inner.shared.rdkafka
+            && timeout(within, rdkafka.close()).await.is_err()
+        {
+            tracing::debug!("librdkafka takes its time to end");
+        }
     }
 
     async fn look_up(&self, name: &Arc<str>) -> Result<Arc<Topic>> {

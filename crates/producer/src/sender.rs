@@ -16,6 +16,7 @@ use crate::config::{Acks, ProducerConfig};
 use crate::delivery::Delivery;
 use crate::error::Result;
 use crate::lane::Lane;
+use crate::rdkafka::Rdkafka;
 use crate::record::Fields;
 use crate::sync::lock;
 use crate::topics::Topics;
@@ -34,6 +35,8 @@ pub(crate) struct Shared {
     accumulator: Mutex<Accumulator>,
     /// By `broker.id`, and the number of the connection.
     lanes: Mutex<BTreeMap<(i32, usize), Arc<Lane>>>,
+    /// What carries batches instead of the lanes.
+    pub(crate) rdkafka: Option<Rdkafka>,
     /// There is something new to send, or less reason to wait.
     wake: Notify,
     /// A leader is not known, or not the one that is known.
@@ -41,24 +44,34 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(client: Client, config: ProducerConfig) -> Self {
+    pub(crate) fn new(client: Client, config: ProducerConfig) -> Result<Self> {
+        let rdkafka = match config.use_rdkafka {
+            true => Some(Rdkafka::new(&client, &config)?),
+            false => None,
+        };
         let budget = Budget::new(config.buffer_memory);
-        Self {
+        Ok(Self {
             topics: Topics::default(),
             waiting: AtomicUsize::new(0),
             turn: tokio::sync::Mutex::default(),
             accumulator: Mutex::new(Accumulator::new(&config, &budget)),
             budget,
             lanes: Mutex::default(),
+            rdkafka,
             wake: Notify::new(),
             stale: Notify::new(),
             client,
             config,
-        }
+        })
     }
 
     pub(crate) fn accumulator(&self) -> MutexGuard<'_, Accumulator> {
         lock(&self.accumulator)
+    }
+
+    /// Has what is known of the cluster refreshed.
+    pub(crate) fn say_stale(&self) {
+        self.stale.notify_one();
     }
 
     /// Lets the sender look again.
@@ -127,6 +140,9 @@ impl Shared {
         if self.config.acks != Acks::None {
             return;
         }
+        if let Some(rdkafka) = &self.rdkafka {
+            return rdkafka.reach_brokers(self.config.request_timeout).await;
+        }
         let lanes: Vec<Arc<Lane>> = lock(&self.lanes).values().cloned().collect();
         let reached = lanes
             .iter()
@@ -164,7 +180,7 @@ pub(crate) async fn send_what_is_ready(shared: Arc<Shared>) {
             requests.spawn(send(Arc::clone(&shared), work));
         }
         if plan.misses_a_leader {
-            shared.stale.notify_one();
+            shared.say_stale();
         }
         let timer = async {
             match plan.wake_at {
@@ -182,6 +198,9 @@ pub(crate) async fn send_what_is_ready(shared: Arc<Shared>) {
 }
 
 async fn send(shared: Arc<Shared>, work: Work) {
+    if let Some(rdkafka) = &shared.rdkafka {
+        return rdkafka.send(&shared, work).await;
+    }
     let lane = shared.lane(work.broker, work.connection);
     let answered = lane.send(&shared.client, &shared.config, work.broker, work.batches);
     let answered = answered.await;
@@ -194,7 +213,7 @@ async fn send(shared: Arc<Shared>, work: Work) {
         accumulator.request_ended(work.broker, work.connection, answered.throttled_until);
     }
     if answered.is_stale {
-        shared.stale.notify_one();
+        shared.say_stale();
     }
 }
 

@@ -9,8 +9,6 @@ mod values;
 use anyhow::Result;
 use clap::Subcommand;
 
-use crate::options::no_rdkafka;
-
 /// Measure how fast a topic is read or written from here.
 ///
 /// Prints a table, or with --json one object: messages, bytes (of keys and values), seconds, msgs_per_s, mb_per_s (millions of
@@ -29,12 +27,4 @@ pub(crate) async fn run(args: Bench) -> Result<()> {
         Bench::Consume(args) => consume::run(args).await,
         Bench::Produce(args) => produce::run(args).await,
     }
-}
-
-/// Refuses what this build lacks.
-fn refuse_rdkafka(asked: bool) -> Result<()> {
-    if !asked {
-        return Ok(());
-    }
-    Err(no_rdkafka("--use-rdkafka"))
 }

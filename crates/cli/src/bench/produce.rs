@@ -12,9 +12,8 @@ use divvy::{
 use futures_util::{FutureExt as _, TryFutureExt as _};
 
 use super::measure::{Began, Measured, Tally};
-use super::refuse_rdkafka;
 use super::values::Values;
-use crate::options::{ClusterOptions, duration};
+use crate::options::{BackendOptions, ClusterOptions, duration};
 use crate::produce::{acks, duration_or_zero, plain};
 
 /// Cluster look-ups need a session, but nothing hangs on its timeout.
@@ -75,9 +74,8 @@ pub(crate) struct Produce {
     #[arg(long)]
     one_by_one: bool,
 
-    /// Write through librdkafka, in a build that has it.
-    #[arg(long)]
-    use_rdkafka: bool,
+    #[command(flatten)]
+    backend: BackendOptions,
 
     /// Print one JSON object.
     #[arg(short, long)]
@@ -85,8 +83,7 @@ pub(crate) struct Produce {
 }
 
 pub(crate) async fn run(args: Produce) -> Result<()> {
-    refuse_rdkafka(args.use_rdkafka)?;
-    let config = args.config();
+    let config = args.backend.apply_to_producer(args.config())?;
     config.validate().map_err(plain)?;
     let values = Values::new(args.size);
     let measured = args.measure(config, &values).await?;

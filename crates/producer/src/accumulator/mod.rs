@@ -18,6 +18,8 @@ use tokio::time::Instant;
 
 pub(crate) use self::batch::{Batch, KEPT_OVERHEAD};
 use self::broker::BrokerState;
+#[cfg(feature = "rdkafka")]
+pub(crate) use self::buffer::Entry;
 use self::limits::Limits;
 pub(crate) use self::pending::{Pending, Undelivered, outcome_of};
 use self::queue::Queue;

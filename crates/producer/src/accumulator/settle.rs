@@ -43,6 +43,42 @@ impl Accumulator {
         true
     }
 
+    /// Takes note of what came of a batch whose parts, in their order and of so many records each, were stored or have failed one
+    /// by one.
+    ///
+    /// A part that failed before one that is stored is not sent again: it would be stored behind it.
+    #[cfg_attr(not(feature = "rdkafka"), expect(dead_code))]
+    pub(crate) fn settle_parts(
+        &mut self,
+        batch: Batch,
+        parts: Vec<(u32, Result<Appended>)>,
+        now: Instant,
+    ) {
+        let stored = parts.iter().rposition(|(_, result)| result.is_ok());
+        let mut failed = Vec::new();
+        let mut rest = Some(batch);
+        for (at, (records, result)) in parts.into_iter().enumerate() {
+            let Some(mut part) = rest.take() else { break };
+            if records < part.len() {
+                rest = Some(part.split_off(records));
+            }
+            match result {
+                Err(error) if stored.is_none_or(|stored| stored < at) => failed.push((part, error)),
+                Err(error) => {
+                    tracing::warn!(tp = %part.tp, records, %error, "a part of a batch was not delivered");
+                    part.complete(&Err(error));
+                }
+                stored => {
+                    self.settle(part, stored, now);
+                }
+            }
+        }
+        // The last first, because each goes back to the first place.
+        for (part, error) in failed.into_iter().rev() {
+            self.settle(part, Err(error), now);
+        }
+    }
+
     fn put_back_halved(&mut self, mut batch: Batch) {
         let Some(queue) = self.queues.get_mut(batch.slot.0) else {
             return;

@@ -58,7 +58,7 @@ pub struct Record<'a> {
     /// Milliseconds since 1970. 0 is rejected: librdkafka takes it for the time of sending.
     pub timestamp: i64,
     /// Names and values.
-    pub headers: Vec<(&'a str, Option<&'a [u8]>)>,
+    pub headers: Vec<(&'a [u8], Option<&'a [u8]>)>,
 }
 
 /// Records that lie somewhere.
@@ -199,7 +199,8 @@ impl Producer {
         }
     }
 
-    /// Hands records over as brokers store them that know no times and headers.
+    /// Hands records over as brokers store them that know no times and headers. All are rejected where some have headers, which librdkafka
+    /// would leave out.
     fn hand_over_plain<R: Records>(
         &mut self,
         topic: NonNull<sys::rd_kafka_topic_t>,
@@ -207,9 +208,16 @@ impl Producer {
     ) -> Vec<Rejected> {
         let messages = &mut self.messages.0;
         messages.clear();
-        let numbered = (parcel.number..).zip(parcel.records.records());
-        messages
-            .extend(numbered.map(|(number, record)| message(parcel.partition, number, &record)));
+        let mut has_headers = false;
+        for (number, record) in (parcel.number..).zip(parcel.records.records()) {
+            has_headers |= !record.headers.is_empty();
+            messages.push(message(parcel.partition, number, &record));
+        }
+        if has_headers {
+            let invalid = |number| Rejected::new(number, RD_KAFKA_RESP_ERR__INVALID_ARG);
+            let numbers = (parcel.number..).take(messages.len());
+            return numbers.map(invalid).collect();
+        }
         let count = c_int::try_from(messages.len()).unwrap_or(c_int::MAX);
         // SAFETY: The topic lives as long as `self`. There are so many messages; what they point to is the parcel's and is copied
         // before the call returns.
@@ -443,7 +451,7 @@ fn place(bytes: Option<&[u8]>) -> (*mut std::ffi::c_void, usize) {
 }
 
 /// A copy of headers, which is the caller's own; null where there are none.
-fn headers(headers: &[(&str, Option<&[u8]>)]) -> *mut sys::rd_kafka_headers_t {
+fn headers(headers: &[(&[u8], Option<&[u8]>)]) -> *mut sys::rd_kafka_headers_t {
     if headers.is_empty() {
         return ptr::null_mut();
     }

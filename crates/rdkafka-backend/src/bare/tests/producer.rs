@@ -139,6 +139,35 @@ fn a_time_that_librdkafka_takes_for_none_is_rejected() {
 }
 
 #[test]
+fn headers_are_rejected_where_they_would_be_left_out() {
+    struct WithHeader;
+    impl Records for WithHeader {
+        fn records(&self) -> impl Iterator<Item = Record<'_>> {
+            std::iter::once(Record {
+                timestamp: 1,
+                headers: vec![(b"name".as_slice(), None)],
+                ..Record::default()
+            })
+        }
+    }
+    for (dated, expected) in [(false, 1), (true, 0)] {
+        let mut producer = producer(dated, &[]);
+        hand_over(&mut producer, &parcel("t", 0, &Values::new(1)));
+        let with_header = Parcel {
+            topic: "t",
+            partition: 0,
+            number: 1,
+            records: &WithHeader,
+        };
+        let handed = producer.hand_over(&[with_header]).unwrap();
+        let [Handed::Taken(rejected)] = handed.as_slice() else {
+            panic!("{handed:?}");
+        };
+        assert_eq!(rejected.len(), expected);
+    }
+}
+
+#[test]
 fn nothing_is_taken_for_a_partition_that_is_not_known() {
     let mut producer = lonely();
     let values = Values::new(3);
