@@ -47,7 +47,7 @@ impl Accumulator {
     /// by one.
     ///
     /// A part that failed before one that is stored is not sent again: it would be stored behind it.
-    #[cfg_attr(not(feature = "rdkafka"), expect(dead_code))]
+    #[cfg_attr(not(any(feature = "rdkafka", test)), expect(dead_code))]
     pub(crate) fn settle_parts(
         &mut self,
         batch: Batch,

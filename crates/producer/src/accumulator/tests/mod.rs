@@ -1,5 +1,6 @@
 mod order;
 mod outcomes;
+mod parts;
 mod readiness;
 
 use std::sync::Arc;
