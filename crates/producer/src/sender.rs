@@ -50,11 +50,18 @@ impl Shared {
             false => None,
         };
         let budget = Budget::new(config.buffer_memory);
+        let sent = ProducerConfig {
+            // librdkafka has one connection to each broker.
+            connections_per_broker: rdkafka
+                .as_ref()
+                .map_or(config.connections_per_broker, |_| 1),
+            ..config.clone()
+        };
         Ok(Self {
             topics: Topics::default(),
             waiting: AtomicUsize::new(0),
             turn: tokio::sync::Mutex::default(),
-            accumulator: Mutex::new(Accumulator::new(&config, &budget)),
+            accumulator: Mutex::new(Accumulator::new(&sent, &budget)),
             budget,
             lanes: Mutex::default(),
             rdkafka,

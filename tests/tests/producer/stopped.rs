@@ -13,7 +13,7 @@ use divvy::{
     Client, ClientConfig, Delivery, Producer, ProducerConfig, ProducerError, ProducerRecord,
     TopicPartition,
 };
-use divvy_tests::{Cluster, KafkaVersion, Memory, on_both_versions, scale, wait_for};
+use divvy_tests::{Cluster, KafkaVersion, Memory, on_both_versions, scale, use_rdkafka, wait_for};
 
 use super::*;
 
