@@ -7,7 +7,9 @@ use divvy::{
     Client, ClientConfig, DefaultPartitioner, HashingPartitioner, Partitioner, Producer,
     ProducerConfig, ProducerRecord,
 };
-use divvy_tests::{Cluster, JavaRecord, KafkaVersion, produce_keys_with_pykafka, unique};
+use divvy_tests::{
+    Cluster, JavaRecord, KafkaVersion, produce_keys_with_pykafka, unique, use_rdkafka,
+};
 
 use super::*;
 
@@ -34,6 +36,7 @@ async fn send(
     let client = Client::connect(ClientConfig::bootstrap(bootstrap.split(','))).await?;
     let config = ProducerConfig {
         partitioner: by,
+        use_rdkafka: use_rdkafka(),
         ..ProducerConfig::default()
     };
     let producer = Producer::new(&client, config)?;

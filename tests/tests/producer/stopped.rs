@@ -47,6 +47,7 @@ async fn producer_of_stopped(cluster: &Cluster, delivery_timeout: Duration) -> R
         batch_size: 16 << 10,
         buffer_memory: MIB,
         delivery_timeout,
+        use_rdkafka: use_rdkafka(),
         ..ProducerConfig::default()
     };
     let producer = Producer::new(&client, config)?;
