@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use divvy_zookeeper::documents::{Broker, Topic, TopicAssignment, topic_config_json};
 use divvy_zookeeper::paths::{self, BROKER_IDS as IDS, TOPICS};
@@ -25,6 +26,9 @@ const COMMON: [&str; 6] = [
     "/config/topics",
 ];
 
+/// How often it looks where nothing is written.
+const LOOK: Duration = Duration::from_millis(500);
+
 /// A partition's state as it is to be written: the topic, the partition, and the document.
 type Written = (String, i32, String);
 
@@ -44,8 +48,11 @@ impl Shared {
             if let Err(error) = self.look() {
                 warn!("the controller could not write: {error}");
             }
-            // The hub lives as long as this does.
-            let _ = changes.changed().await;
+            // Looking keeps the session alive too, to which the controller's node belongs.
+            tokio::select! {
+                _ = changes.changed() => {}
+                () = tokio::time::sleep(LOOK) => {}
+            }
         }
     }
 

@@ -440,6 +440,18 @@ async fn a_test_cuts_delays_and_damages() {
 }
 
 #[tokio::test]
+async fn there_is_a_controller_again_after_its_session() {
+    let cluster = start(Release::V0_8_2).await;
+    let hub = &cluster.shared.hub;
+    let is_there = || hub.data("/controller").is_some();
+    assert!(is_there());
+    let session = cluster.shared.session().unwrap().id();
+    cluster.zookeeper().expire_session(session);
+    assert!(!is_there());
+    cluster.wait(TOPIC, is_there).await.expect("a controller");
+}
+
+#[tokio::test]
 async fn logs_say_where_they_begin_and_end() {
     let cluster = start(Release::V0_8_2).await;
     let leader = cluster.leader(TOPIC, 0).unwrap();
