@@ -50,7 +50,7 @@ impl Consumer {
 
     /// Fetches a partition from this offset on. A partition that is started already begins anew there.
     ///
-    /// What does not exist, or is out of the log's range, is said by a [message](Message::error) later.
+    /// What does not exist, or is out of the log's range, is said by a [message](super::Message::error) later.
     pub fn start(&mut self, topic: &str, partition: i32, offset: i64) -> Result<(), Error> {
         self.stop(topic, partition)?;
         let failed = |why| Error::Partition {
