@@ -308,6 +308,12 @@ impl Producer {
         Ok(topic)
     }
 
+    /// What tests ask librdkafka's own broker through.
+    #[cfg(test)]
+    pub(super) fn client(&self) -> NonNull<sys::rd_kafka_t> {
+        self.client
+    }
+
     fn topic(&mut self, name: &str) -> Result<&mut Topic, Error> {
         let entry = match self.topics.entry(name.to_owned()) {
             Entry::Occupied(known) => return Ok(known.into_mut()),

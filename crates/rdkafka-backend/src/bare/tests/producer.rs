@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use rdkafka_sys as sys;
+
 use crate::bare::{Config, Error, Handed, Parcel, Producer, Record, Records, Waker};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -98,6 +100,43 @@ fn every_plain_record_is_reported_once() {
 #[test]
 fn every_dated_record_is_reported_once() {
     every_record_is_reported_once(true);
+}
+
+/// How many Produce requests librdkafka's own broker has had since it was asked to count.
+fn requests(producer: &Producer) -> usize {
+    let mut count = 0;
+    // SAFETY: The client is alive and has a broker of its own. The array holds as many requests as it says until it is destroyed.
+    unsafe {
+        let broker = sys::rd_kafka_handle_mock_cluster(producer.client().as_ptr());
+        let all = sys::rd_kafka_mock_get_requests(broker, &raw mut count);
+        let keys = (0..count).map(|at| sys::rd_kafka_mock_request_api_key(*all.add(at)));
+        let produced = keys.filter(|key| *key == 0).count();
+        sys::rd_kafka_mock_request_destroy_array(all, count);
+        produced
+    }
+}
+
+#[test]
+fn a_parcel_is_one_request() {
+    const PARCELS: usize = 100;
+    const RECORDS: usize = 2000;
+    for dated in [false, true] {
+        let mut producer = producer(dated, &[("batch.num.messages", "1000000")]);
+        hand_over(&mut producer, &parcel("t", 0, &Values::new(1)));
+        reports(&mut producer, 1);
+        // SAFETY: The client is alive and has a broker of its own.
+        unsafe {
+            let broker = sys::rd_kafka_handle_mock_cluster(producer.client().as_ptr());
+            sys::rd_kafka_mock_start_request_tracking(broker);
+        }
+        let values = Values::new(RECORDS);
+        for _ in 0..PARCELS {
+            let handed = producer.hand_over(&[parcel("t", 0, &values)]).unwrap();
+            assert_eq!(handed, [Handed::Taken(Vec::new())]);
+            reports(&mut producer, RECORDS);
+        }
+        assert_eq!(requests(&producer), PARCELS);
+    }
 }
 
 #[test]
