@@ -12,13 +12,18 @@ use crate::cluster::Cluster;
 #[derive(Clone, Debug, Default)]
 pub struct RdkafkaConfig {
     /// As of the native backend. [`FetchConfig::fetch_connections`] cannot be honoured, because librdkafka has one connection to
-    /// each broker: it must be left at its default.
+    /// each broker: it must be left at its default. [`FetchConfig::fetch_wait_max`] counts as 100 ms at most, because a partition
+    /// that is started, or has room again, waits until the broker has answered for the others.
     pub fetch: FetchConfig,
     /// Whether checksums are verified. librdkafka: `check.crcs`. Default: false, as librdkafka's; consumers set it.
     pub check_crcs: bool,
     /// Further properties of librdkafka, by its names. Those that would break what a backend promises are refused. Default: none.
     pub properties: Vec<(String, String)>,
 }
+
+/// How long a broker may hold its answer back, whatever is allowed: librdkafka has one request on its way to each, and what is
+/// started meanwhile waits for its answer.
+const LONGEST_WAIT: Duration = Duration::from_millis(100);
 
 /// Properties that are refused, by how their names begin, each with the reason.
 const REFUSED: &[(&str, &str)] = &[
@@ -169,7 +174,10 @@ impl RdkafkaConfig {
             ("fetch.queue.backoff.ms", 2.to_string()),
             ("fetch.error.backoff.ms", ms(client.backoff, 0, 300_000)),
             ("fetch.min.bytes", fetch.fetch_min_bytes.max(1).to_string()),
-            ("fetch.wait.max.ms", ms(fetch.fetch_wait_max, 0, 300_000)),
+            (
+                "fetch.wait.max.ms",
+                ms(fetch.fetch_wait_max.min(LONGEST_WAIT), 0, 300_000),
+            ),
             ("isolation.level", isolation.to_owned()),
             ("check.crcs", self.check_crcs.to_string()),
             ("auto.offset.reset", "error".to_owned()),
