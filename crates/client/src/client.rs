@@ -283,7 +283,7 @@ impl Client {
         Ok(response)
     }
 
-    async fn seeds(&self) -> Result<Vec<Arc<Broker>>> {
+    pub(crate) async fn seeds(&self) -> Result<Vec<Arc<Broker>>> {
         let addresses = match &self.inner.seeds {
             Seeds::Bootstrap(addresses) => addresses.iter().map(|a| (None, a.clone())).collect(),
             Seeds::ZooKeeper(zookeeper) => self.registered(zookeeper).await?,

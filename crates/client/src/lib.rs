@@ -26,6 +26,7 @@ mod broker;
 mod client;
 mod config;
 mod connection;
+mod create;
 mod dedicated;
 mod error;
 mod metadata;

@@ -65,6 +65,11 @@ pub struct ProducerConfig {
     pub retry_backoff: Duration,
     /// The longest such pause. Kafka: `retry.backoff.max.ms`. Default: 1 s.
     pub retry_backoff_max: Duration,
+    /// Whether a topic that does not exist is asked for by name, so that brokers create it that are set to do so
+    /// (`auto.create.topics.enable`); sending the first record for it waits until its partitions have leaders, or for the request
+    /// timeout. Kafka's producers always ask so, as does PyKafka. Kafka's consumer: `allow.auto.create.topics`. Default: false,
+    /// because a mistyped name becomes a topic otherwise.
+    pub allow_auto_create_topics: bool,
     /// What chooses the partition of records that do not name one. Kafka: `partitioner.class`; PyKafka: `partitioner`. Default:
     /// [`DefaultPartitioner`], which puts keys where Kafka's Java producer puts them.
     pub partitioner: Arc<dyn Partitioner>,
@@ -120,6 +125,7 @@ impl Default for ProducerConfig {
             max_retries: None,
             retry_backoff: Duration::from_millis(100),
             retry_backoff_max: Duration::from_secs(1),
+            allow_auto_create_topics: false,
             partitioner: Arc::new(DefaultPartitioner::default()),
             use_rdkafka: false,
             rdkafka_properties: Vec::new(),

@@ -6,7 +6,8 @@
 //! buffer is full, and [`Producer::try_send`] fails. Leaders may move and brokers may die: what could not be sent is sent again
 //! until the delivery timeout.
 //!
-//! It does *not* create topics, not even by asking for them, and it is not idempotent: a retry may store a batch twice.
+//! It does not create topics by asking for them unless [told to](ProducerConfig::allow_auto_create_topics), and it is not
+//! idempotent: a retry may store a batch twice.
 //!
 //! ```no_run
 //! use divvy_client::{Client, ClientConfig};

@@ -89,8 +89,8 @@ impl Producer {
     ///
     /// # Errors
     ///
-    /// The record was not queued: its topic or partition does not exist ([`divvy_client::Error::UnknownTopic`], which is never
-    /// created by asking, or [`divvy_client::Error::UnknownPartition`], within [`Error::Client`]), [`Error::RecordTooLarge`],
+    /// The record was not queued: its topic or partition does not exist ([`divvy_client::Error::UnknownTopic`], see
+    /// [`ProducerConfig::allow_auto_create_topics`], or [`divvy_client::Error::UnknownPartition`], within [`Error::Client`]), [`Error::RecordTooLarge`],
     /// [`Error::InvalidRecord`], [`Error::Partitioner`], [`Error::Closed`], or why the cluster could not be asked.
     pub async fn send(&self, record: ProducerRecord) -> Result<Delivery> {
         let slot = self.find(&record).await?;
@@ -217,7 +217,13 @@ impl Producer {
         if let Some(topic) = shared.topics.get(name) {
             return Ok(topic);
         }
-        shared.client.use_topics([name]).await?;
+        match shared.config.allow_auto_create_topics {
+            true => {
+                let within = shared.config.request_timeout;
+                shared.client.create_topic_by_asking(name, within).await?;
+            }
+            false => shared.client.use_topics([name]).await?,
+        }
         let metadata = shared.client.metadata();
         shared
             .topics

@@ -3,6 +3,7 @@
 
 mod chaos;
 mod codecs;
+mod creation;
 mod encoders;
 mod keys;
 mod options;
