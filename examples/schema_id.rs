@@ -50,8 +50,10 @@ impl<T: ?Sized, E: Encoder<T>> Encoder<T> for WithSchemaId<E> {
 /// Decodes each value as its schema id says. A program that looks schemas up elsewhere takes the id of the value first, fetches
 /// what it does not know, and decodes then.
 struct BySchemaId<T> {
-    known: BTreeMap<u32, fn(&[u8]) -> Result<T>>,
+    known: BTreeMap<u32, Decode<T>>,
 }
+
+type Decode<T> = fn(&[u8]) -> Result<T>;
 
 impl<T> Decoder<'_, T> for BySchemaId<T> {
     fn decode(&self, bytes: &[u8]) -> Result<T> {
@@ -92,9 +94,8 @@ async fn send(client: &Client, topic: &str) -> anyhow::Result<()> {
 }
 
 async fn receive(client: &Client, topic: &str) -> anyhow::Result<()> {
-    let celsius: fn(&[u8]) -> Result<f64> = |bytes| Ok(serde_json::from_slice(bytes)?);
-    let kelvin: fn(&[u8]) -> Result<f64> =
-        |bytes| Ok(serde_json::from_slice::<f64>(bytes)? - 273.15);
+    let celsius: Decode<f64> = |bytes| Ok(serde_json::from_slice(bytes)?);
+    let kelvin: Decode<f64> = |bytes| Ok(serde_json::from_slice::<f64>(bytes)? - 273.15);
     let decoder = BySchemaId {
         known: [(CELSIUS, celsius), (KELVIN, kelvin)].into(),
     };
