@@ -46,6 +46,7 @@
 //! assert_eq!(member.poll_action(), Some(Action::Register));
 //! ```
 
+pub mod admin;
 mod assignor;
 mod consumer;
 mod decide;

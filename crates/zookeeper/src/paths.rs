@@ -79,6 +79,11 @@ pub fn offset(group: &str, topic: &str, partition: i32) -> String {
     format!("{CONSUMERS}/{group}/offsets/{topic}/{partition}")
 }
 
+/// The parent of the topics of which divvy's members have fenced offsets in Kafka.
+pub fn group_epochs(group: &str) -> String {
+    format!("{CONSUMERS}/{group}/epochs")
+}
+
 /// The node that fences the offset of a partition whose offsets are in Kafka. Only divvy's members know it.
 pub fn epoch(group: &str, topic: &str, partition: i32) -> String {
     format!("{CONSUMERS}/{group}/epochs/{topic}/{partition}")

@@ -24,7 +24,10 @@ use self::follow::Follower;
 pub(crate) use self::follow::Following;
 use self::lease::{Followed, LeaseGate};
 use self::registry::{JavaRegistry, Meaning, Own, PyKafkaRegistry, Registry};
-pub(crate) use self::registry::{blocking_pykafka_member, java_member_alone};
+pub(crate) use self::registry::{
+    blocking_pykafka_member, java_member_alone, names_topic, subscription,
+};
+pub(crate) use self::report::why_blocked;
 use self::unread::{Standing, Unread};
 use crate::assignor::ConsumerThreadId;
 use crate::consumer::OnZkLoss;

@@ -112,7 +112,7 @@ impl Driver {
 }
 
 /// What a registration means that Kafka's own consumer cannot read, and what to do.
-pub(super) fn why_blocked(kind: PoisonKind) -> &'static str {
+pub(crate) fn why_blocked(kind: PoisonKind) -> &'static str {
     match kind {
         PoisonKind::PyKafka => {
             "a PyKafka member is registered; no member that follows Java's rules can own a partition beside it. Stop it, or move it to a group of its own"

@@ -43,14 +43,51 @@ impl KafkaOffsets {
         }
     }
 
+    /// Stores offsets as somebody's deliberate choice and not as what a member has finished: whoever claims these partitions next
+    /// begins there, also where that is behind what was committed before.
+    ///
+    /// # Errors
+    /// A configuration error where Kafka's own group protocol manages the group; otherwise each partition has its own result.
+    pub async fn reset(&self, offsets: &BTreeMap<TopicPartition, i64>) -> Result<PerPartition<()>> {
+        let chosen = |(tp, offset): (&TopicPartition, &i64)| {
+            // A token would say that the offset belongs to a claim.
+            (tp.clone(), *offset, self.metadata(None))
+        };
+        self.store(offsets.iter().map(chosen)).await
+    }
+
     /// What is stored beside an offset. PyKafka's tools read the first two fields.
-    fn metadata(&self, assignment: &Assignment) -> String {
-        serde_json::json!({
+    fn metadata(&self, token: Option<i64>) -> String {
+        let mut metadata = serde_json::json!({
             "consumer_id": self.consumer_id,
             "hostname": self.hostname,
-            "token": assignment.token.to_string(),
+        });
+        if let Some(token) = token {
+            metadata["token"] = token.to_string().into();
+        }
+        metadata.to_string()
+    }
+
+    async fn store(
+        &self,
+        offsets: impl Iterator<Item = (TopicPartition, i64, String)>,
+    ) -> Result<PerPartition<()>> {
+        let committed = |(tp, offset, metadata)| (tp, CommittedOffset { offset, metadata });
+        let offsets: BTreeMap<_, _> = offsets.map(committed).collect();
+        let offsets = &offsets;
+        self.retried(|broker| async move {
+            let store = BrokerOffsetStore::Kafka;
+            let stored = self.client.commit(&broker, store, &self.group, offsets);
+            let stored = stored.await?;
+            match group_is_managed(&stored) {
+                Some(code) => Err(Error::config(
+                    "group",
+                    format!("`{}` has members that Kafka's own group protocol manages ({code}), so that nobody else may commit for it; use another group", self.group),
+                )),
+                None => Ok(stored),
+            }
         })
-        .to_string()
+        .await
     }
 
     async fn coordinator(&self) -> Result<Arc<Broker>> {
@@ -119,30 +156,11 @@ impl OffsetStore for KafkaOffsets {
     }
 
     async fn commit(&self, offsets: &[(Assignment, i64)]) -> Result<PerPartition<()>> {
-        let offsets: BTreeMap<_, _> = offsets
-            .iter()
-            .map(|(assignment, offset)| {
-                let committed = CommittedOffset {
-                    offset: *offset,
-                    metadata: self.metadata(assignment),
-                };
-                (assignment.tp.clone(), committed)
-            })
-            .collect();
-        let offsets = &offsets;
-        self.retried(|broker| async move {
-            let store = BrokerOffsetStore::Kafka;
-            let stored = self.client.commit(&broker, store, &self.group, offsets);
-            let stored = stored.await?;
-            match group_is_managed(&stored) {
-                Some(code) => Err(Error::config(
-                    "group",
-                    format!("`{}` has members that Kafka's own group protocol manages ({code}), so that nobody else may commit for it; use another group", self.group),
-                )),
-                None => Ok(stored),
-            }
-        })
-        .await
+        let committed = |(assignment, offset): &(Assignment, i64)| {
+            let metadata = self.metadata(Some(assignment.token));
+            (assignment.tp.clone(), *offset, metadata)
+        };
+        self.store(offsets.iter().map(committed)).await
     }
 
     fn forgets_after(&self) -> Option<Duration> {

@@ -49,7 +49,7 @@ async fn registrations(session: &Session, group: &str) -> Result<Vec<(String, No
 
 /// Whether a registration is the bare name of a topic, as PyKafka's are. A name that could be a topic's is one only if there is
 /// such a topic.
-pub(super) async fn names_topic(session: &Session, node: &Node) -> Result<bool> {
+pub(crate) async fn names_topic(session: &Session, node: &Node) -> Result<bool> {
     let text = String::from_utf8_lossy(&node.data);
     Ok(paths::validate_topic(&text).is_ok()
         && session.exists(&paths::topic(&text)).await?.is_some())

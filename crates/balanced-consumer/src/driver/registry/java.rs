@@ -306,7 +306,7 @@ impl JavaRegistry {
 }
 
 /// What a member subscribes, with a list evaluated over the topics that exist.
-fn subscription(
+pub(crate) fn subscription(
     registration: &Registration,
     topics: &[String],
 ) -> std::result::Result<Subscription, String> {

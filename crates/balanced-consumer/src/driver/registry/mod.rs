@@ -12,8 +12,9 @@ use async_trait::async_trait;
 use divvy_protocol::TopicPartition;
 use divvy_zookeeper::{Create, Node, Result, Session, paths};
 
-pub(crate) use self::entry::{blocking_pykafka_member, java_member_alone};
+pub(crate) use self::entry::{blocking_pykafka_member, java_member_alone, names_topic};
 pub(super) use self::java::JavaRegistry;
+pub(crate) use self::java::subscription;
 pub(super) use self::pykafka::PyKafkaRegistry;
 use crate::assignor::ConsumerThreadId;
 use crate::machine::{Owners, SessionEvent, Token};
