@@ -7,11 +7,14 @@ mod embedded;
 mod errors;
 mod events;
 mod format;
+mod group;
+mod offsets;
 mod options;
 mod output;
 mod produce;
 mod pump;
 mod signals;
+mod table;
 mod tail;
 mod topic;
 
@@ -45,6 +48,12 @@ enum Command {
     /// List, describe or create topics.
     #[command(subcommand)]
     Topic(topic::Topic),
+    /// Look at groups, and mend what is wrong with them.
+    #[command(subcommand)]
+    Group(group::Group),
+    /// Look at stored offsets and at logs, or store offsets.
+    #[command(subcommand)]
+    Offsets(offsets::Offsets),
     /// Measure how fast a topic is read or written from here.
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -67,13 +76,16 @@ async fn start() -> ExitCode {
         Command::Produce(args) => Box::pin(produce::run(args)).await,
         Command::Tail(args) => Box::pin(tail::run(args)).await,
         Command::Topic(args) => Box::pin(topic::run(args)).await,
+        Command::Group(args) => return ended(Box::pin(group::run(args)).await),
+        Command::Offsets(args) => Box::pin(offsets::run(args)).await,
         Command::Bench(args) => Box::pin(bench::run(args)).await,
         Command::Embedded(args) => Box::pin(embedded::run(args)).await,
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => errors::report(&error),
-    }
+    ended(result.map(|()| ExitCode::SUCCESS))
+}
+
+fn ended(result: anyhow::Result<ExitCode>) -> ExitCode {
+    result.unwrap_or_else(|error| errors::report(&error))
 }
 
 fn log_to_stderr(verbose: u8) {

@@ -68,7 +68,7 @@ pub(crate) struct Tail {
 
 /// A place in a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+pub(crate) enum Place {
     Offset(i64),
     Look(OffsetSpec),
 }
@@ -180,7 +180,11 @@ async fn starts(
     }
 }
 
-async fn look_up(client: &Client, tps: &[TopicPartition], place: Place) -> Result<Until> {
+pub(crate) async fn look_up(
+    client: &Client,
+    tps: &[TopicPartition],
+    place: Place,
+) -> Result<Until> {
     let spec = match place {
         Place::Offset(offset) => {
             return Ok(tps.iter().map(|tp| (tp.clone(), offset)).collect());
@@ -242,7 +246,7 @@ async fn last_messages(
     Ok(starts)
 }
 
-fn place(option: &str, text: &str) -> Result<Place> {
+pub(crate) fn place(option: &str, text: &str) -> Result<Place> {
     let look = |spec| Ok(Place::Look(spec));
     match text {
         "earliest" | "beginning" => return look(OffsetSpec::Earliest),

@@ -1,4 +1,3 @@
-use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -12,6 +11,7 @@ use serde_json::json;
 
 use crate::errors::usage;
 use crate::options::ClusterOptions;
+use crate::table::{or_dash, print};
 
 const SESSION_TIMEOUT: Duration = Duration::from_secs(6);
 
@@ -161,25 +161,6 @@ async fn describe(client: &Client, topic: &str, as_json: bool) -> Result<()> {
     });
     let heading = (!as_json).then(|| heading.to_owned());
     print(heading.into_iter().chain(rows))
-}
-
-/// Prints lines. A reader that wants no more of them is no failure.
-fn print(lines: impl Iterator<Item = String>) -> Result<()> {
-    let mut out = io::BufWriter::new(io::stdout().lock());
-    let print = || {
-        for line in lines {
-            writeln!(out, "{line}")?;
-        }
-        out.flush()
-    };
-    match print() {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        printed => Ok(printed?),
-    }
-}
-
-fn or_dash(value: Option<impl ToString>) -> String {
-    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
 }
 
 fn ids(ids: &[i32]) -> String {

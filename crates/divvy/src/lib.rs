@@ -27,6 +27,8 @@
 //! # }
 //! ```
 
+/// Looking at groups from outside, and mending what is wrong with them.
+pub use divvy_balanced_consumer::admin;
 pub use divvy_balanced_consumer::{
     AssignError, Assigned, Assignment as GroupAssignment, Assignor, BalancedConsumer,
     BalancedConsumerConfig, ConsumerThreadId, Dialect, ForeignMembers, GroupMembers, ListenerError,
