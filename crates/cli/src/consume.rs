@@ -36,19 +36,19 @@ pub(crate) struct Consume {
     topics: TopicOptions,
 
     /// Where to begin without a stored offset.
-    #[arg(long, value_name = "WHERE", default_value = "earliest")]
+    #[arg(long, value_name = "WHERE", default_value = "earliest", env = "DIVVY_FROM")]
     from: Reset,
 
     /// How long ZooKeeper may be without a sign of this member before others take its partitions over.
-    #[arg(long, value_name = "TIME", default_value = "6s", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "6s", value_parser = duration, env = "DIVVY_SESSION_TIMEOUT")]
     session_timeout: Duration,
 
     /// How partitions are shared out; the same for every member of the group.
-    #[arg(long, value_name = "RULE", default_value = "range")]
+    #[arg(long, value_name = "RULE", default_value = "range", env = "DIVVY_ASSIGNOR")]
     assignor: Rule,
 
     /// Whose contract the members of the group keep to.
-    #[arg(long, value_name = "DIALECT", default_value = "java")]
+    #[arg(long, value_name = "DIALECT", default_value = "java", env = "DIVVY_DIALECT")]
     dialect: Contract,
 
     /// What to do when a PyKafka member comes into a group in Java's dialect, where nobody can own anything beside it.
@@ -64,7 +64,7 @@ pub(crate) struct Consume {
     nudge: bool,
 
     /// As how many consumers this member counts.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64), env = "DIVVY_STREAMS")]
     streams: u32,
 
     /// Start no helper process that frees this member's partitions at once if it dies; they stay taken until its ZooKeeper

@@ -12,15 +12,17 @@ mod offsets;
 mod options;
 mod output;
 mod produce;
+mod properties;
 mod pump;
 mod signals;
 mod table;
 mod tail;
 mod topic;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{ArgAction, Parser, Subcommand};
+use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 /// Shares the partitions of Kafka topics out among consumers through ZooKeeper.
@@ -35,6 +37,11 @@ struct Cli {
     /// Say more on stderr: -v what happens, -vv details, -vvv everything. RUST_LOG overrides it.
     #[arg(short, long, action = ArgAction::Count, global = true)]
     verbose: u8,
+
+    /// Take what a file of properties of Kafka's own consumer says for what is not said otherwise: zookeeper.connect, group.id,
+    /// offsets.storage, auto.offset.reset and the like.
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<OsString>,
 }
 
 #[derive(Subcommand)]
@@ -69,7 +76,10 @@ fn main() -> ExitCode {
 
 #[tokio::main]
 async fn start() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match parsed() {
+        Ok(cli) => cli,
+        Err(error) => return errors::report(&error),
+    };
     log_to_stderr(cli.verbose);
     let result = match cli.command {
         Command::Consume(args) => Box::pin(consume::run(args)).await,
@@ -82,6 +92,16 @@ async fn start() -> ExitCode {
         Command::Embedded(args) => Box::pin(embedded::run(args)).await,
     };
     ended(result.map(|()| ExitCode::SUCCESS))
+}
+
+/// The command line, over what a file says that it names. Exits where the command line makes no sense.
+fn parsed() -> anyhow::Result<Cli> {
+    let mut program = Cli::command();
+    if let Some(file) = properties::file(std::env::args_os()) {
+        program = properties::apply(program, &file)?;
+    }
+    let matches = program.get_matches();
+    Ok(Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()))
 }
 
 fn ended(result: anyhow::Result<ExitCode>) -> ExitCode {

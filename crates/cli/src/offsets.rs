@@ -73,11 +73,11 @@ pub(crate) struct Set {
 
     /// The offset of the next message to read in each partition, PARTITION=OFFSET.
     #[arg(required = true, value_name = "PARTITION=OFFSET", value_parser = assignment)]
-    offsets: Vec<(i32, i64)>,
+    values: Vec<(i32, i64)>,
 
     /// In which store; without it where the group has offsets now.
-    #[arg(long = "offsets", value_name = "STORE")]
-    store: Option<Storage>,
+    #[arg(long, value_name = "STORE")]
+    offsets: Option<Storage>,
 
     /// Do it although the group has members, which will overwrite it.
     #[arg(long)]
@@ -165,15 +165,15 @@ async fn get_places(args: &Get) -> Result<()> {
 
 async fn set(args: Set) -> Result<()> {
     let tp = |id: &i32| TopicPartition::new(args.topic.as_str(), *id);
-    let offsets: BTreeMap<_, _> = args.offsets.iter().map(|(id, at)| (tp(id), *at)).collect();
-    if offsets.len() < args.offsets.len() {
+    let offsets: BTreeMap<_, _> = args.values.iter().map(|(id, at)| (tp(id), *at)).collect();
+    if offsets.len() < args.values.len() {
         return Err(usage("a partition is given twice"));
     }
     let admin = admin(&args.cluster).await?;
     let topics = [args.topic.clone()];
     let view = admin.describe(&args.group, &topics).await?;
     let tps: Vec<TopicPartition> = offsets.keys().cloned().collect();
-    let store = args.store.map(OffsetStorage::from);
+    let store = args.offsets.map(OffsetStorage::from);
     let to = ResetTo::Offsets(offsets);
     let plan = admin.plan_reset(&view, store, &tps, &to).await?;
     if let Some((tp, why)) = plan.left_out.first() {

@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use divvy::{
     BrokerVersion, BrokerVersionSetting, Client, ClientConfig, ConsumerConfig, FetchConfig,
-    OffsetReset, OffsetStorage, ProducerConfig, ZooKeeper, ZooKeeperConfig,
+    HostPort, OffsetReset, OffsetStorage, ProducerConfig, ZooKeeper, ZooKeeperConfig,
 };
 
 use crate::errors::usage;
@@ -22,16 +22,21 @@ pub(crate) struct ClusterOptions {
     #[arg(short, long, value_name = "CONNECT", env = "DIVVY_ZOOKEEPER")]
     pub(crate) zookeeper: Option<String>,
 
+    /// Connect elsewhere than a broker says, as through tunnels and to containers: what it calls itself, and where it is reached;
+    /// may be given several times.
+    #[arg(long = "map-broker", value_name = "HOST:PORT=HOST:PORT", env = "DIVVY_MAP_BROKER", value_delimiter = ',', value_parser = mapping)]
+    map_brokers: Vec<(HostPort, HostPort)>,
+
     /// The brokers' version: auto finds it out; 0.8.2, 0.9, 0.10.2, 0.11 … is taken as it is.
-    #[arg(long, value_name = "VERSION", default_value = "auto", value_parser = broker_version)]
+    #[arg(long, value_name = "VERSION", default_value = "auto", value_parser = broker_version, env = "DIVVY_BROKER_VERSION")]
     pub(crate) broker_version: BrokerVersionSetting,
 
     /// How old what is known of the cluster may grow; new partitions are seen at most this late.
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration, env = "DIVVY_METADATA_MAX_AGE")]
     pub(crate) metadata_max_age: Duration,
 
     /// How long a broker may take to answer.
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration, env = "DIVVY_REQUEST_TIMEOUT")]
     pub(crate) request_timeout: Duration,
 }
 
@@ -58,6 +63,7 @@ impl ClusterOptions {
                 ));
             }
         };
+        config.map_brokers = self.map_brokers.iter().cloned().collect();
         config.broker_version = self.broker_version;
         config.metadata_max_age = self.metadata_max_age;
         config.request_timeout = self.request_timeout;
@@ -69,19 +75,19 @@ impl ClusterOptions {
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ReadOptions {
     /// Where a group's offsets are kept; in ZooKeeper by default, for groups in PyKafka's dialect in Kafka.
-    #[arg(long, value_name = "STORE")]
+    #[arg(long, value_name = "STORE", env = "DIVVY_OFFSETS")]
     pub(crate) offsets: Option<Storage>,
 
     /// How often offsets are committed.
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration, env = "DIVVY_COMMIT_INTERVAL")]
     pub(crate) commit_interval: Duration,
 
     /// How many bytes of messages may be queued in all.
-    #[arg(long, value_name = "BYTES", default_value_t = 64 << 20)]
+    #[arg(long, value_name = "BYTES", default_value_t = 64 << 20, env = "DIVVY_MAX_QUEUED_BYTES")]
     pub(crate) max_queued_bytes: usize,
 
     /// How many bytes of a partition are asked for at a time; grows where a message is larger.
-    #[arg(long, value_name = "BYTES", default_value_t = 1 << 20)]
+    #[arg(long, value_name = "BYTES", default_value_t = 1 << 20, env = "DIVVY_FETCH_MESSAGE_MAX_BYTES")]
     pub(crate) fetch_message_max_bytes: usize,
 
     #[command(flatten)]
@@ -218,6 +224,13 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         return Err("must be longer than zero".to_owned());
     }
     Ok(read)
+}
+
+fn mapping(text: &str) -> Result<(HostPort, HostPort), String> {
+    let (named, reached) = text
+        .split_once('=')
+        .ok_or("write HOST:PORT=HOST:PORT: what the broker calls itself, and where it is reached")?;
+    Ok((named.parse()?, reached.parse()?))
 }
 
 fn broker_version(text: &str) -> Result<BrokerVersionSetting, String> {

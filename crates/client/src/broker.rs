@@ -190,10 +190,15 @@ impl Broker {
     /// Connects, before anything is known of the other side.
     async fn open(&self) -> Result<Connection> {
         let config = &self.config;
-        let stream = transport::connect(&self.address, config.security, config.connect_timeout)
+        let mapped = config.map_brokers.get(&self.address);
+        let address = mapped.unwrap_or(&self.address);
+        let stream = transport::connect(address, config.security, config.connect_timeout)
             .await
             .map_err(|source| Error::Connect {
-                broker: self.address.to_string(),
+                broker: match mapped {
+                    Some(address) => format!("{} (mapped to {address})", self.address),
+                    None => self.address.to_string(),
+                },
                 source: Arc::new(source),
             })?;
         let (connection, driver) = Connection::new(

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use divvy_protocol::BrokerVersion;
@@ -19,6 +20,11 @@ pub struct ClientConfig {
     /// The cluster's ZooKeeper, from which brokers and their versions are read. Kafka: `zookeeper.connect`; PyKafka:
     /// `zookeeper_hosts`. Default: none.
     pub zookeeper: Option<ZooKeeper>,
+    /// Where to connect instead of a broker's own address, for brokers that are reached through a tunnel or a container's port:
+    /// they name themselves in metadata and in ZooKeeper by addresses that lead nowhere from here. Reports go on calling them by
+    /// their own. Addresses that are missing here are used as they are. The native backend and producer alone know of it. Default:
+    /// none.
+    pub map_brokers: BTreeMap<HostPort, HostPort>,
     /// Which versions the brokers speak. Default: [`BrokerVersionSetting::Auto`]. librdkafka: `broker.version.fallback`; PyKafka:
     /// `broker_version`.
     pub broker_version: BrokerVersionSetting,
@@ -86,6 +92,7 @@ impl ClientConfig {
         Self {
             bootstrap: Vec::new(),
             zookeeper: None,
+            map_brokers: BTreeMap::new(),
             broker_version: BrokerVersionSetting::Auto,
             client_id: "divvy".to_owned(),
             request_timeout: Duration::from_secs(30),
