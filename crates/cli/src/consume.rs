@@ -36,7 +36,12 @@ pub(crate) struct Consume {
     topics: TopicOptions,
 
     /// Where to begin without a stored offset.
-    #[arg(long, value_name = "WHERE", default_value = "earliest", env = "DIVVY_FROM")]
+    #[arg(
+        long,
+        value_name = "WHERE",
+        default_value = "earliest",
+        env = "DIVVY_FROM"
+    )]
     from: Reset,
 
     /// How long ZooKeeper may be without a sign of this member before others take its partitions over.
@@ -44,11 +49,21 @@ pub(crate) struct Consume {
     session_timeout: Duration,
 
     /// How partitions are shared out; the same for every member of the group.
-    #[arg(long, value_name = "RULE", default_value = "range", env = "DIVVY_ASSIGNOR")]
+    #[arg(
+        long,
+        value_name = "RULE",
+        default_value = "range",
+        env = "DIVVY_ASSIGNOR"
+    )]
     assignor: Rule,
 
     /// Whose contract the members of the group keep to.
-    #[arg(long, value_name = "DIALECT", default_value = "java", env = "DIVVY_DIALECT")]
+    #[arg(
+        long,
+        value_name = "DIALECT",
+        default_value = "java",
+        env = "DIVVY_DIALECT"
+    )]
     dialect: Contract,
 
     /// What to do when a PyKafka member comes into a group in Java's dialect, where nobody can own anything beside it.

@@ -227,9 +227,9 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 }
 
 fn mapping(text: &str) -> Result<(HostPort, HostPort), String> {
-    let (named, reached) = text
-        .split_once('=')
-        .ok_or("write HOST:PORT=HOST:PORT: what the broker calls itself, and where it is reached")?;
+    let (named, reached) = text.split_once('=').ok_or(
+        "write HOST:PORT=HOST:PORT: what the broker calls itself, and where it is reached",
+    )?;
     Ok((named.parse()?, reached.parse()?))
 }
 

@@ -26,7 +26,10 @@ pub(crate) fn file(arguments: impl IntoIterator<Item = OsString>) -> Option<OsSt
         if argument == "--config" {
             return arguments.next();
         }
-        if let Some(file) = argument.to_str().and_then(|text| text.strip_prefix("--config=")) {
+        if let Some(file) = argument
+            .to_str()
+            .and_then(|text| text.strip_prefix("--config="))
+        {
             return Some(file.into());
         }
     }
@@ -112,16 +115,21 @@ fn translated(key: &str, value: &str, dual: bool) -> Meaning {
         "metadata.max.age.ms" => millis("metadata_max_age"),
         "auto.offset.reset" => {
             let known = [("smallest", "earliest"), ("largest", "latest")];
-            let same = [("earliest", "earliest"), ("latest", "latest"), ("none", "error")];
+            let same = [
+                ("earliest", "earliest"),
+                ("latest", "latest"),
+                ("none", "error"),
+            ];
             one_of("from", &[&known[..], &same].concat())
         }
         "offsets.storage" => {
             let kafka = if dual { "dual" } else { "kafka" };
             one_of("offsets", &[("zookeeper", "zookeeper"), ("kafka", kafka)])
         }
-        "partition.assignment.strategy" => {
-            one_of("assignor", &[("range", "range"), ("roundrobin", "roundrobin")])
-        }
+        "partition.assignment.strategy" => one_of(
+            "assignor",
+            &[("range", "range"), ("roundrobin", "roundrobin")],
+        ),
         "dual.commit.enabled" => Meaning::Nothing,
         "auto.commit.enable" | "enable.auto.commit" if value == "true" => Meaning::Nothing,
         "auto.commit.enable" | "enable.auto.commit" => {
@@ -171,7 +179,10 @@ mod tests {
             ("from", "earliest"),
             ("session_timeout", "4000ms"),
         ];
-        assert_eq!(found, expected.map(|(option, value)| (option, value.to_owned())));
+        assert_eq!(
+            found,
+            expected.map(|(option, value)| (option, value.to_owned()))
+        );
         assert_eq!(ignored, [""; 0]);
     }
 
@@ -191,7 +202,12 @@ mod tests {
         );
         assert_eq!(found, []);
         assert_eq!(ignored.len(), 4, "{ignored:?}");
-        let keys = ["consumer.timeout.ms", "auto.offset.reset", "auto.commit.enable", "socket"];
+        let keys = [
+            "consumer.timeout.ms",
+            "auto.offset.reset",
+            "auto.commit.enable",
+            "socket",
+        ];
         for (why, key) in ignored.iter().zip(keys) {
             assert!(why.starts_with(key), "{why}");
         }
@@ -203,7 +219,11 @@ mod tests {
         for line in ["divvy consume --config f -g x", "divvy --config=f tail"] {
             assert_eq!(named(line), Some("f".into()), "{line}");
         }
-        for line in ["divvy tail", "divvy produce -- --config f", "divvy tail --config"] {
+        for line in [
+            "divvy tail",
+            "divvy produce -- --config f",
+            "divvy tail --config",
+        ] {
             assert_eq!(named(line), None, "{line}");
         }
     }
