@@ -3,7 +3,9 @@
 use std::fs;
 
 use anyhow::{Context as _, Result};
-use divvy_tests::{Cluster, Divvy, KafkaVersion, on_both_versions as on_own_clusters, unique, warden};
+use divvy_tests::{
+    Cluster, Divvy, KafkaVersion, on_both_versions as on_own_clusters, unique, warden,
+};
 
 use crate::PATIENCE;
 
@@ -43,13 +45,22 @@ mod from_a_file {
         let consume = format!("consume --config {file} --topic {topic} --exit-at-end");
         let (read, said) = prints(&consume, &[])?;
         assert_eq!(read, [""; 0]);
-        assert!(said.contains("consumer.timeout.ms has no counterpart"), "{said}");
-        let (stored, _) = prints(&format!("offsets get --json --group {group} --config {file}"), &[])?;
+        assert!(
+            said.contains("consumer.timeout.ms has no counterpart"),
+            "{said}"
+        );
+        let (stored, _) = prints(
+            &format!("offsets get --json --group {group} --config {file}"),
+            &[],
+        )?;
         assert!(stored[0].contains("\"in_kafka\":10"), "{stored:?}");
 
         // The group is the file's; the command line wins over the environment, and that over the file.
         let (described, _) = prints(&format!("group describe --config {file}"), &[])?;
-        assert!(described.iter().any(|line| line.starts_with(&topic)), "{described:?}");
+        assert!(
+            described.iter().any(|line| line.starts_with(&topic)),
+            "{described:?}"
+        );
         let other = unique("group");
         let (read, _) = prints(&format!("{consume} --group {other} --from earliest"), &[])?;
         assert_eq!(read.len(), 10);
@@ -58,7 +69,10 @@ mod from_a_file {
         assert_eq!(prints(&consume, &environment)?.0.len(), 10);
         let environment = [("DIVVY_GROUP", &*other), ("DIVVY_ZOOKEEPER", &*zookeeper)];
         let (described, _) = prints("group describe", &environment)?;
-        assert!(described.iter().any(|line| line.starts_with(&topic)), "{described:?}");
+        assert!(
+            described.iter().any(|line| line.starts_with(&topic)),
+            "{described:?}"
+        );
         Ok(())
     }
 }
@@ -79,9 +93,21 @@ fn brokers_are_reached_where_they_are_mapped_to(version: KafkaVersion) -> Result
     let mapping = format!("{}={}", proxy.address(), broker.address());
 
     let before = proxy.accepted();
-    assert_eq!(prints(&format!("{tail} --map-broker {mapping}"), &[])?.0.len(), 20);
-    assert_eq!(prints(&tail, &[("DIVVY_MAP_BROKER", &mapping)])?.0.len(), 20);
-    assert_eq!(proxy.accepted(), before, "somebody did not heed the mapping");
+    assert_eq!(
+        prints(&format!("{tail} --map-broker {mapping}"), &[])?
+            .0
+            .len(),
+        20
+    );
+    assert_eq!(
+        prints(&tail, &[("DIVVY_MAP_BROKER", &mapping)])?.0.len(),
+        20
+    );
+    assert_eq!(
+        proxy.accepted(),
+        before,
+        "somebody did not heed the mapping"
+    );
     assert_eq!(prints(&tail, &[])?.0.len(), 20);
     assert!(proxy.accepted() > before);
     Ok(())
