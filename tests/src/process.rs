@@ -253,6 +253,8 @@ pub struct Captured {
 struct Shared {
     state: Mutex<State>,
     released: Condvar,
+    /// There is one more line, or the end.
+    arrived: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -289,6 +291,26 @@ impl Captured {
             .get(first..)
             .unwrap_or_default()
             .to_vec()
+    }
+
+    /// Waits for the `nth` line, from 0, without a poll's rest: for conversations. None when the output ends before.
+    ///
+    /// # Errors
+    ///
+    /// When there is neither within `within`.
+    pub fn line(&self, nth: usize, within: Duration) -> Result<Option<Line>> {
+        let state = lock(&self.shared.state);
+        let waited = self
+            .shared
+            .arrived
+            .wait_timeout_while(state, within, |state| {
+                state.lines.len() <= nth && !state.ended
+            });
+        let (state, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+        if waited.timed_out() {
+            bail!("waited {within:?} in vain for line {nth}");
+        }
+        Ok(state.lines.get(nth).cloned())
     }
 
     /// Every whole line so far, as text.
@@ -373,6 +395,7 @@ impl Shared {
             let _ = pipe.read_until(b'\n', &mut bytes);
             let at = Instant::now();
             let mut state = lock(&self.state);
+            self.arrived.notify_all();
             if bytes.last() == Some(&b'\n') {
                 bytes.pop();
                 state.lines.push(Line { at, bytes });

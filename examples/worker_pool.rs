@@ -1,7 +1,7 @@
-//! A spout: hands messages to a pool of workers, which finish them in any order, and some of them not at the first try.
+//! A pool of workers behind a spout: they finish messages in any order, and some of them not at the first try.
 //!
 //! ```text
-//! cargo run -p divvy-examples --bin storm_spout -- 127.0.0.1:2181 billing orders failed-orders
+//! cargo run -p divvy-examples --bin worker_pool -- 127.0.0.1:2181 billing orders failed-orders
 //! ```
 //!
 //! - Nothing is lost: what no worker has finished comes again, here or, when this member dies, at its successor.
@@ -62,7 +62,7 @@ impl DeadLetters for FailedTopic {
 async fn main() -> anyhow::Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [zookeeper, group, topic, failed] = &args[..] else {
-        anyhow::bail!("usage: storm_spout ZOOKEEPER GROUP TOPIC FAILED_TOPIC");
+        anyhow::bail!("usage: worker_pool ZOOKEEPER GROUP TOPIC FAILED_TOPIC");
     };
     let mut zookeeper = ZooKeeperConfig::new(zookeeper);
     // Short, so that the partitions of a member that dies are soon read on.
