@@ -156,8 +156,14 @@ impl Task {
                     self.spout.fail(&id);
                 }
             }
-            Command::Activate => self.spout.activate(),
-            Command::Deactivate => self.spout.deactivate(),
+            Command::Activate => {
+                self.spout.activate();
+                self.storm.log(Level::Info, "going on")?;
+            }
+            Command::Deactivate => {
+                self.spout.deactivate();
+                self.storm.log(Level::Info, "paused")?;
+            }
             Command::Other => {}
         }
         self.report_events()?;

@@ -63,7 +63,7 @@ impl FromStr for KafkaVersion {
     }
 }
 
-/// The jars of one version: Kafka, its ZooKeeper, and what they need.
+/// The jars of one version of Kafka, with its ZooKeeper, or of Storm, and what they need.
 ///
 /// They are kept in `$DIVVY_TEST_JARS`, or else in `divvy/jars` below the user's cache directory, so that a
 /// machine resolves each version once.
@@ -81,19 +81,32 @@ impl Jars {
     ///
     /// When Maven is missing or fails, or the cache cannot be written.
     pub fn resolve(version: KafkaVersion) -> Result<Jars> {
+        let pom = paths::docker(format!("kafka-{version}/pom.xml"));
+        Self::resolve_pom(version.as_str(), &pom)
+    }
+
+    /// The jars of Storm, which the spout is tested against, from `tests/java/storm/pom.xml`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Jars::resolve`].
+    pub fn storm() -> Result<Jars> {
+        Self::resolve_pom("storm", &paths::tests().join("java/storm/pom.xml"))
+    }
+
+    fn resolve_pom(name: &str, pom: &Path) -> Result<Jars> {
         let cache = cache_directory()?;
         fs::create_dir_all(&cache).with_context(|| format!("cannot create {}", cache.display()))?;
-        let lock = cache.join(format!("{version}.lock"));
+        let lock = cache.join(format!("{name}.lock"));
         let lock =
             File::create(&lock).with_context(|| format!("cannot create {}", lock.display()))?;
         flock(&lock, FlockOperation::LockExclusive).context("cannot lock the cache of jars")?;
 
-        let pom = paths::docker(format!("kafka-{version}/pom.xml"));
-        let wanted = fs::read(&pom).with_context(|| format!("cannot read {}", pom.display()))?;
-        let directory = cache.join(version.as_str());
+        let wanted = fs::read(pom).with_context(|| format!("cannot read {}", pom.display()))?;
+        let directory = cache.join(name);
         // The copy of the pom is written last: it says what the jars beside it were resolved from.
         if !fs::read(directory.join("pom.xml")).is_ok_and(|resolved| resolved == wanted) {
-            resolve_into(&directory, &pom)?;
+            resolve_into(&directory, pom)?;
             fs::write(directory.join("pom.xml"), &wanted)
                 .with_context(|| format!("cannot write {}", directory.display()))?;
         }
