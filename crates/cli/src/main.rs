@@ -3,6 +3,7 @@
 mod bench;
 mod compare;
 mod consume;
+mod demo;
 mod embedded;
 mod errors;
 mod events;
@@ -14,6 +15,7 @@ mod output;
 mod produce;
 mod properties;
 mod pump;
+mod screen;
 mod signals;
 mod table;
 mod tail;
@@ -66,6 +68,8 @@ enum Command {
     Bench(bench::Bench),
     /// Run a ZooKeeper and Kafka brokers in this process, for development.
     Embedded(embedded::Embedded),
+    /// Show a group at work with nothing but this program: members are killed, and nothing is lost.
+    Demo(demo::Demo),
 }
 
 fn main() -> ExitCode {
@@ -90,6 +94,7 @@ async fn start() -> ExitCode {
         Command::Offsets(args) => Box::pin(offsets::run(args)).await,
         Command::Bench(args) => Box::pin(bench::run(args)).await,
         Command::Embedded(args) => Box::pin(embedded::run(args)).await,
+        Command::Demo(args) => Box::pin(demo::run(args)).await,
     };
     ended(result.map(|()| ExitCode::SUCCESS))
 }
