@@ -34,6 +34,7 @@ pub(crate) struct Tuple {
     pub(crate) id: String,
     pub(crate) partition: i32,
     pub(crate) offset: i64,
+    pub(crate) key: Value,
     pub(crate) value: Value,
 }
 
@@ -136,12 +137,12 @@ impl Tuple {
         let [_topic, partition, offset, key, value] = &values[..] else {
             bail!("{emit} has not the declared fields");
         };
-        ensure!(key.is_null(), "{emit} has a key");
         let partition = partition.as_i64().context("a partition that is none")?;
         Ok(Self {
             id: id.to_owned(),
             partition: partition.try_into()?,
             offset: offset.as_i64().context("an offset that is none")?,
+            key: key.clone(),
             value: value.clone(),
         })
     }

@@ -1,5 +1,6 @@
 //! One of Storm's executors: it asks its spout for tuples, lets a topology work them off, and says how that went.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -15,6 +16,10 @@ use super::shell::{Shell, Tuple};
 
 /// `topology.max.spout.pending`, as the setup has it.
 const MAX_PENDING: usize = 500;
+/// One in so many tuples takes [`SLOW`], so that others are acknowledged and committed around it.
+const SLOW_ONES: i64 = 50;
+/// Longer than commits are apart, and shorter than a partition that is revoked is waited for.
+const SLOW: Duration = Duration::from_millis(1500);
 /// What a spout that is told to end may take.
 const ENDED_WITHIN: Duration = Duration::from_secs(5);
 
@@ -56,6 +61,7 @@ impl Task {
             ledger: Arc::clone(ledger),
             shared: Arc::clone(&shared),
             pending: Vec::new(),
+            slow: VecDeque::new(),
             random: StdRng::seed_from_u64(number as u64),
             failures,
         };
@@ -104,6 +110,8 @@ struct Executor {
     ledger: Arc<Mutex<Ledger>>,
     shared: Arc<Shared>,
     pending: Vec<Tuple>,
+    /// Those of them that are slow, in the order in which they become ready.
+    slow: VecDeque<(Instant, Tuple)>,
     random: StdRng,
     failures: u32,
 }
@@ -131,13 +139,19 @@ impl Executor {
                     return Ok(());
                 }
             }
-            if self.pending.len() < MAX_PENDING {
+            if self.pending.len() + self.slow.len() < MAX_PENDING {
                 self.next()?;
             }
             // Any of them, in any order, and soon most of them.
             for _ in 0..self.pending.len().div_ceil(2) {
                 let nth = self.random.random_range(0..self.pending.len());
                 let tuple = self.pending.swap_remove(nth);
+                self.finish(&tuple)?;
+            }
+            let now = Instant::now();
+            while self.slow.front().is_some_and(|(ready, _)| *ready <= now)
+                && let Some((_, tuple)) = self.slow.pop_front()
+            {
                 self.finish(&tuple)?;
             }
         }
@@ -147,10 +161,16 @@ impl Executor {
         let answer = self.shell.ask(&json!({ "command": "next" }))?;
         for tuple in answer.tuples {
             // A replay is of what has failed, so nothing is pending twice.
-            let twice = self.pending.iter().any(|pending| pending.id == tuple.id);
+            let slow = self.slow.iter().map(|(_, tuple)| tuple);
+            let mut pending = self.pending.iter().chain(slow);
+            let twice = pending.any(|pending| pending.id == tuple.id);
             ensure!(!twice, "{} was emitted while it was pending", tuple.id);
             lock(&self.ledger).emitted(self.number, &tuple)?;
-            self.pending.push(tuple);
+            if tuple.offset % SLOW_ONES == 7 {
+                self.slow.push_back((Instant::now() + SLOW, tuple));
+            } else {
+                self.pending.push(tuple);
+            }
         }
         let errors = answer.log.iter().find(|(level, _)| *level >= 4);
         errors.map_or(Ok(()), |(_, text)| Err(anyhow!("the spout says: {text}")))
