@@ -34,6 +34,8 @@
 
 mod api_versions;
 mod create_topics;
+mod delete_topics;
+mod describe_groups;
 mod fetch;
 mod find_coordinator;
 mod frame;
@@ -48,6 +50,10 @@ pub use api_versions::{ApiVersion, ApiVersionsRequest, ApiVersionsResponse};
 pub use create_topics::{
     CreateTopic, CreateTopicConfig, CreateTopicResponse, CreateTopicsRequest, CreateTopicsResponse,
     ReplicaAssignment,
+};
+pub use delete_topics::{DeleteTopicResponse, DeleteTopicsRequest, DeleteTopicsResponse};
+pub use describe_groups::{
+    DescribeGroupsRequest, DescribeGroupsResponse, DescribedGroup, DescribedMember,
 };
 pub use fetch::{
     AbortedTransaction, FetchPartition, FetchPartitionResponse, FetchRequest, FetchResponse,

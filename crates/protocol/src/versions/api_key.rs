@@ -18,12 +18,16 @@ pub enum ApiKey {
     OffsetFetch,
     /// Names the broker that keeps a group's offsets. `ConsumerMetadata` in 0.8.2, `GroupCoordinator` in 0.9.
     FindCoordinator,
+    /// Describes groups and their members; the groups' coordinator's to answer.
+    DescribeGroups,
     /// Lists the groups that a broker coordinates.
     ListGroups,
     /// Lists the versions that a broker accepts. Must never be sent to a broker before 0.10.
     ApiVersions,
     /// Creates topics; the controller's to answer.
     CreateTopics,
+    /// Deletes topics; the controller's to answer.
+    DeleteTopics,
 }
 
 impl ApiKey {
@@ -36,9 +40,11 @@ impl ApiKey {
         Self::OffsetCommit,
         Self::OffsetFetch,
         Self::FindCoordinator,
+        Self::DescribeGroups,
         Self::ListGroups,
         Self::ApiVersions,
         Self::CreateTopics,
+        Self::DeleteTopics,
     ];
 
     /// The number on the wire.
@@ -51,9 +57,11 @@ impl ApiKey {
             Self::OffsetCommit => 8,
             Self::OffsetFetch => 9,
             Self::FindCoordinator => 10,
+            Self::DescribeGroups => 15,
             Self::ListGroups => 16,
             Self::ApiVersions => 18,
             Self::CreateTopics => 19,
+            Self::DeleteTopics => 20,
         }
     }
 
@@ -72,9 +80,11 @@ impl ApiKey {
             Self::OffsetCommit => "OffsetCommit",
             Self::OffsetFetch => "OffsetFetch",
             Self::FindCoordinator => "FindCoordinator",
+            Self::DescribeGroups => "DescribeGroups",
             Self::ListGroups => "ListGroups",
             Self::ApiVersions => "ApiVersions",
             Self::CreateTopics => "CreateTopics",
+            Self::DeleteTopics => "DeleteTopics",
         }
     }
 
@@ -87,15 +97,18 @@ impl ApiKey {
     /// - Metadata: 1 tells none from all, 4 never creates a topic by asking for it.
     /// - OffsetCommit, OffsetFetch: 0 means the store in ZooKeeper, later ones the store in Kafka; OffsetFetch 2 gives all
     ///   partitions of a group.
-    /// - CreateTopics: 4.0 brokers accept 2 and later.
+    /// - CreateTopics, DeleteTopics: 4.0 brokers accept 2 and 1, and later ones.
     pub const fn implemented(self) -> &'static [i16] {
         match self {
             Self::Produce => &[0, 1, 2, 3, 7],
             Self::Fetch => &[0, 1, 2, 3, 4, 10, 11],
             Self::ListOffsets | Self::OffsetCommit | Self::OffsetFetch => &[0, 1, 2],
             Self::Metadata => &[0, 1, 4],
-            Self::FindCoordinator | Self::ListGroups | Self::ApiVersions => &[0],
+            Self::FindCoordinator | Self::DescribeGroups | Self::ListGroups | Self::ApiVersions => {
+                &[0]
+            }
             Self::CreateTopics => &[0, 2],
+            Self::DeleteTopics => &[0, 1],
         }
     }
 

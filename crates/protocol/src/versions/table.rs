@@ -154,6 +154,9 @@ fn since(key: ApiKey) -> &'static [(BrokerVersion, i16, i16)] {
         ApiKey::FindCoordinator => &[
             (B::V0_8_2, 0, 0), (B::V0_11, 0, 1), (B::V2_8, 0, 3), (B::V3_9, 0, 6),
         ],
+        ApiKey::DescribeGroups => &[
+            (B::V0_9, 0, 0), (B::V0_11, 0, 1), (B::V2_8, 0, 5), (B::V4_0, 0, 6),
+        ],
         ApiKey::ListGroups => &[
             (B::V0_9, 0, 0), (B::V0_11, 0, 1), (B::V2_8, 0, 4), (B::V3_9, 0, 5),
         ],
@@ -162,6 +165,9 @@ fn since(key: ApiKey) -> &'static [(BrokerVersion, i16, i16)] {
         ],
         ApiKey::CreateTopics => &[
             (B::V0_10_1, 0, 0), (B::V0_10_2, 0, 1), (B::V0_11, 0, 2), (B::V2_8, 0, 7), (B::V4_0, 2, 7),
+        ],
+        ApiKey::DeleteTopics => &[
+            (B::V0_10_1, 0, 0), (B::V0_11, 0, 1), (B::V2_8, 0, 6), (B::V4_0, 1, 6),
         ],
     }
 }

@@ -42,12 +42,19 @@ public class Golden {
         emit("FindCoordinator", "request", 0, new FindCoordinatorRequestData().setKey("billing"));
         emit("FindCoordinator", "response", 0, new FindCoordinatorResponseData().setNodeId(2).setHost("kafka-2.example")
             .setPort(9093));
+        emit("DescribeGroups", "request", 0, new DescribeGroupsRequestData().setGroups(List.of("billing", "tool")));
+        emit("DescribeGroups", "response", 0, describedGroups());
         emit("ListGroups", "request", 0, new ListGroupsRequestData());
         emit("ListGroups", "response", 0, new ListGroupsResponseData().setGroups(List.of(
             new ListGroupsResponseData.ListedGroup().setGroupId("billing").setProtocolType("consumer"),
             new ListGroupsResponseData.ListedGroup().setGroupId("tool").setProtocolType(""))));
         emit("ApiVersions", "request", 0, new ApiVersionsRequestData());
         emit("ApiVersions", "response", 0, apiVersions());
+        for (int v = 0; v <= 1; v++) {
+            emit("DeleteTopics", "request", v, new DeleteTopicsRequestData().setTopicNames(List.of("old", "older"))
+                .setTimeoutMs(5000));
+            emit("DeleteTopics", "response", v, deletedTopics());
+        }
     }
 
     static Message produce(int v) {
@@ -190,6 +197,24 @@ public class Golden {
                     .setMetadata(null).setErrorCode((short) 3))),
             new OffsetFetchResponseData.OffsetFetchResponseTopic().setName("audit")));
         return v >= 2 ? response.setErrorCode((short) 14) : response;
+    }
+
+    static Message describedGroups() {
+        return new DescribeGroupsResponseData().setGroups(List.of(
+            new DescribeGroupsResponseData.DescribedGroup().setGroupId("billing").setGroupState("Stable")
+                .setProtocolType("consumer").setProtocolData("range").setMembers(List.of(
+                    new DescribeGroupsResponseData.DescribedGroupMember().setMemberId("consumer-1-abc")
+                        .setClientId("consumer-1").setClientHost("/10.0.0.7").setMemberMetadata(new byte[] {0, 1})
+                        .setMemberAssignment(new byte[0]))),
+            new DescribeGroupsResponseData.DescribedGroup().setErrorCode((short) 16).setGroupId("tool")
+                .setGroupState("Dead").setProtocolType("").setProtocolData("")));
+    }
+
+    static Message deletedTopics() {
+        return new DeleteTopicsResponseData().setThrottleTimeMs(9).setResponses(
+            new DeleteTopicsResponseData.DeletableTopicResultCollection(List.of(
+                new DeleteTopicsResponseData.DeletableTopicResult().setName("old"),
+                new DeleteTopicsResponseData.DeletableTopicResult().setName("older").setErrorCode((short) 3)).iterator()));
     }
 
     static Message createTopics(int v) {

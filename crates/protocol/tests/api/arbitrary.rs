@@ -336,3 +336,46 @@ pub(crate) fn created_topics() -> BoxedStrategy<CreateTopicsResponse> {
         topics: few(topic),
     })
 }
+
+pub(crate) fn delete_topics() -> BoxedStrategy<DeleteTopicsRequest> {
+    any_of!(DeleteTopicsRequest {
+        topics: few(text()),
+        timeout_ms: any::<i32>(),
+    })
+}
+
+pub(crate) fn deleted_topics() -> BoxedStrategy<DeleteTopicsResponse> {
+    let topic = any_of!(DeleteTopicResponse {
+        name: text(),
+        error: error(),
+    });
+    any_of!(DeleteTopicsResponse {
+        throttle_ms: any::<i32>(),
+        topics: few(topic),
+    })
+}
+
+pub(crate) fn describe_groups() -> BoxedStrategy<DescribeGroupsRequest> {
+    any_of!(DescribeGroupsRequest {
+        groups: few(text()),
+    })
+}
+
+pub(crate) fn described_groups() -> BoxedStrategy<DescribeGroupsResponse> {
+    let member = any_of!(DescribedMember {
+        member: text(),
+        client_id: text(),
+        client_host: text(),
+        metadata: records(),
+        assignment: records(),
+    });
+    let group = any_of!(DescribedGroup {
+        error: error(),
+        group: text(),
+        state: text(),
+        protocol_type: text(),
+        protocol: text(),
+        members: few(member),
+    });
+    any_of!(DescribeGroupsResponse { groups: few(group) })
+}

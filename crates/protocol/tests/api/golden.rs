@@ -169,6 +169,10 @@ fn other_requests_by_hand() {
     };
     check_by_hand(&fetch, "0001 67  00000001 0001 74  00000001 00000003");
     check_by_hand(&FindCoordinatorRequest { group: "g".into() }, "0001 67");
+    let describe = DescribeGroupsRequest {
+        groups: vec!["g".into()],
+    };
+    check_by_hand(&describe, "00000001 0001 67");
     check_by_hand(&ListGroupsRequest::default(), "");
     check_by_hand(&ApiVersionsRequest::default(), "");
     let create = CreateTopicsRequest {
@@ -186,6 +190,11 @@ fn other_requests_by_hand() {
         &create,
         "00000001 0001 74 00000008 0001 00000000 00000000  00000064",
     );
+    let delete = DeleteTopicsRequest {
+        topics: vec!["t".into()],
+        timeout_ms: 100,
+    };
+    check_by_hand(&delete, "00000001 0001 74  00000064");
 }
 
 #[test]
@@ -208,7 +217,7 @@ fn nulls_are_read_where_kafka_sends_them() {
 #[test]
 fn the_numbers_of_the_apis_are_kafkas() {
     let codes: Vec<_> = ApiKey::ALL.iter().map(|key| key.code()).collect();
-    assert_eq!(codes, [0, 1, 2, 3, 8, 9, 10, 16, 18, 19]);
+    assert_eq!(codes, [0, 1, 2, 3, 8, 9, 10, 15, 16, 18, 19, 20]);
     for key in ApiKey::ALL {
         assert_eq!(ApiKey::from_code(key.code()), Some(*key));
     }

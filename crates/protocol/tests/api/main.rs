@@ -13,9 +13,9 @@ mod samples;
 use std::fmt::Debug;
 
 use divvy_protocol::api::{
-    ApiVersionsRequest, CreateTopicsRequest, FetchRequest, FindCoordinatorRequest,
-    ListGroupsRequest, ListOffsetsRequest, Message, MetadataRequest, OffsetCommitRequest,
-    OffsetFetchRequest, ProduceRequest, Request,
+    ApiVersionsRequest, CreateTopicsRequest, DeleteTopicsRequest, DescribeGroupsRequest,
+    FetchRequest, FindCoordinatorRequest, ListGroupsRequest, ListOffsetsRequest, Message,
+    MetadataRequest, OffsetCommitRequest, OffsetFetchRequest, ProduceRequest, Request,
 };
 use proptest::strategy::BoxedStrategy;
 
@@ -44,9 +44,11 @@ fn for_every_api(check: &impl Check) {
     check.check::<OffsetCommitRequest>();
     check.check::<OffsetFetchRequest>();
     check.check::<FindCoordinatorRequest>();
+    check.check::<DescribeGroupsRequest>();
     check.check::<ListGroupsRequest>();
     check.check::<ApiVersionsRequest>();
     check.check::<CreateTopicsRequest>();
+    check.check::<DeleteTopicsRequest>();
 }
 
 /// The versions that can be written and read.

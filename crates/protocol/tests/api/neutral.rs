@@ -172,6 +172,10 @@ case!(FindCoordinatorRequest: samples::find_coordinator(), arbitrary::find_coord
 
 case!(FindCoordinatorResponse: samples::found_coordinator(), arbitrary::found_coordinator(), |it, _version| {});
 
+case!(DescribeGroupsRequest: samples::describe_groups(), arbitrary::describe_groups(), |it, _version| {});
+
+case!(DescribeGroupsResponse: samples::described_groups(), arbitrary::described_groups(), |it, _version| {});
+
 case!(ListGroupsRequest: Self::default(), arbitrary::list_groups(), |it, _version| {});
 
 case!(ListGroupsResponse: samples::listed_groups(), arbitrary::listed_groups(), |it, _version| {});
@@ -192,5 +196,13 @@ case!(CreateTopicsResponse: samples::created_topics(), arbitrary::created_topics
     }
     if version < 1 {
         it.topics.iter_mut().for_each(|topic| topic.message = None);
+    }
+});
+
+case!(DeleteTopicsRequest: samples::delete_topics(), arbitrary::delete_topics(), |it, _version| {});
+
+case!(DeleteTopicsResponse: samples::deleted_topics(), arbitrary::deleted_topics(), |it, version| {
+    if version < 1 {
+        it.throttle_ms = 0;
     }
 });

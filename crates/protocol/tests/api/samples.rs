@@ -437,3 +437,58 @@ pub(crate) fn created_topics() -> CreateTopicsResponse {
         ],
     }
 }
+
+pub(crate) fn delete_topics() -> DeleteTopicsRequest {
+    DeleteTopicsRequest {
+        topics: vec!["old".into(), "older".into()],
+        timeout_ms: 5000,
+    }
+}
+
+pub(crate) fn deleted_topics() -> DeleteTopicsResponse {
+    let topic = |name: &str, error| DeleteTopicResponse {
+        name: name.into(),
+        error,
+    };
+    DeleteTopicsResponse {
+        throttle_ms: 9,
+        topics: vec![
+            topic("old", ErrorCode::NONE),
+            topic("older", ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
+        ],
+    }
+}
+
+pub(crate) fn describe_groups() -> DescribeGroupsRequest {
+    DescribeGroupsRequest {
+        groups: vec!["billing".into(), "tool".into()],
+    }
+}
+
+pub(crate) fn described_groups() -> DescribeGroupsResponse {
+    let member = DescribedMember {
+        member: "consumer-1-abc".into(),
+        client_id: "consumer-1".into(),
+        client_host: "/10.0.0.7".into(),
+        metadata: Bytes::from_static(&[0, 1]),
+        assignment: Bytes::new(),
+    };
+    DescribeGroupsResponse {
+        groups: vec![
+            DescribedGroup {
+                error: ErrorCode::NONE,
+                group: "billing".into(),
+                state: "Stable".into(),
+                protocol_type: "consumer".into(),
+                protocol: "range".into(),
+                members: vec![member],
+            },
+            DescribedGroup {
+                error: ErrorCode::NOT_COORDINATOR,
+                group: "tool".into(),
+                state: "Dead".into(),
+                ..DescribedGroup::default()
+            },
+        ],
+    }
+}
