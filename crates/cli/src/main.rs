@@ -54,7 +54,7 @@ enum Command {
     Produce(produce::Produce),
     /// Print the messages of every partition of a topic, whoever else reads them.
     Tail(tail::Tail),
-    /// List, describe or create topics.
+    /// List, describe, create or delete topics.
     #[command(subcommand)]
     Topic(topic::Topic),
     /// Look at groups, and mend what is wrong with them.

@@ -34,7 +34,7 @@ pub(crate) struct Tail {
     partitions: Vec<i32>,
 
     /// The group under whose name offsets are stored. It is not joined: every partition is read.
-    #[arg(short, long, env = "DIVVY_GROUP")]
+    #[arg(short, long)]
     group: Option<String>,
 
     /// Begin with the last N messages, in all: an even share of each partition's last ones.

@@ -34,6 +34,11 @@ pub fn topic_config(topic: &str) -> String {
     format!("{TOPIC_CONFIGS}/{topic}")
 }
 
+/// The node that asks the controller to delete a topic.
+pub fn deleted_topic(topic: &str) -> String {
+    format!("/admin/delete_topics/{topic}")
+}
+
 /// The node with the leader and the in-sync replicas of a partition.
 pub fn partition_state(topic: &str, partition: i32) -> String {
     format!("{TOPICS}/{topic}/partitions/{partition}/state")

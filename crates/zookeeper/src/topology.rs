@@ -86,6 +86,17 @@ impl Session {
             .await
     }
 
+    /// Asks the cluster's controller to delete a topic, by writing what Kafka's tools write. Brokers do so in their own time, and
+    /// not at all where their `delete.topic.enable` is false. A topic that is marked already stays so.
+    ///
+    /// # Errors
+    /// Those of [`Session::create_persistent`].
+    pub async fn delete_topic(&self, topic: &str) -> Result<CreatePersistent> {
+        paths::validate_topic(topic)?;
+        self.create_persistent(&paths::deleted_topic(topic), b"")
+            .await
+    }
+
     /// Reads many nodes, several at a time; the result is in the order of the names and lacks those that do not exist. `path`
     /// makes the node's path from a name.
     pub async fn get_each(

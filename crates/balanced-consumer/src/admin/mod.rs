@@ -4,7 +4,7 @@
 //! computed by functions of the view alone: [`GroupView::lag`], [`diagnose`], [`LagChange`], [`ResetPlan`].
 //!
 //! It is for groups that are coordinated through ZooKeeper, in either dialect, with offsets in ZooKeeper, in Kafka, or in both. It
-//! does *not* know of groups that Kafka's own group protocol manages.
+//! does *not* look into groups that brokers coordinate, by Kafka's own group protocol: [`broker_groups`] lists them, that is all.
 //!
 //! ```no_run
 //! use divvy_balanced_consumer::admin::GroupAdmin;
@@ -24,6 +24,7 @@
 //! ```
 
 mod acl;
+mod broker_groups;
 mod cluster;
 mod findings;
 mod lag;
@@ -39,6 +40,7 @@ use divvy_client::Client;
 use divvy_simple_consumer::{Error, Result};
 use divvy_zookeeper::{Session, ZooKeeper, paths};
 
+pub use broker_groups::{BrokerGroup, broker_groups};
 pub use cluster::ClusterView;
 pub use findings::{Finding, Problem, confirmed, diagnose};
 pub use lag::{Growth, LagChange, LagReason};
