@@ -1,4 +1,5 @@
 mod lines;
+mod partitioning;
 mod report;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ use divvy::{Acks, Compression, Producer, ProducerConfig, ProducerError, Producer
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use self::lines::Line;
+use self::partitioning::Partitioning;
 use self::report::{Reporter, Sent, show_failure};
 use crate::options::{BackendOptions, ClusterOptions, duration};
 use crate::signals;
@@ -27,7 +29,7 @@ const LAST_REPORTS: Duration = Duration::from_secs(5);
 
 /// Write the lines of stdin to a topic, one message each.
 ///
-/// Lines go to the partitions in turns, unless they have a key or --partition is given. Ends when stdin does and everything is
+/// Lines go to the partitions in turns, unless they have a key, or --partition or --partitioner is given. Ends when stdin does and everything is
 /// acknowledged. SIGTERM and SIGINT end the reading, and what was sent is delivered; a second one gives that up. What is not
 /// delivered is told on stderr, and then the exit code is 1.
 #[derive(Args)]
@@ -35,13 +37,26 @@ pub(crate) struct Produce {
     #[command(flatten)]
     cluster: ClusterOptions,
 
-    /// The topic to write to. It must exist.
+    /// The topic to write to. It must exist, unless --allow-auto-create-topics is given.
     #[arg(short, long)]
     topic: String,
 
     /// Write to this partition only.
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
     partition: Option<i32>,
+
+    /// What chooses the partition of each message, without --partition.
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "default",
+        conflicts_with = "partition"
+    )]
+    partitioner: Partitioning,
+
+    /// Ask for a topic that does not exist by its name, which creates it where the brokers' auto.create.topics.enable is true.
+    #[arg(long)]
+    allow_auto_create_topics: bool,
 
     /// What stands between a key and its value in each line (\t for a tab). Lines without it have no key.
     #[arg(short = 'K', long, value_name = "TEXT", value_parser = delimiter)]
@@ -129,6 +144,8 @@ impl Produce {
             max_request_size,
             request_timeout: self.cluster.request_timeout,
             delivery_timeout: self.delivery_timeout,
+            allow_auto_create_topics: self.allow_auto_create_topics,
+            partitioner: self.partitioner.partitioner(),
             ..ProducerConfig::default()
         }
     }

@@ -37,8 +37,21 @@ fn a_topic_is_created_by_writing_to_it_where_that_is_allowed(version: KafkaVersi
         let topics = client.list_topics().await?.topics;
         let names: Vec<&str> = topics.keys().map(String::as_str).collect();
         assert_eq!(names, ["wanted"], "nobody else has asked for one");
-        Ok(())
-    })
+        anyhow::Ok(())
+    })?;
+
+    let bootstrap = cluster.bootstrap();
+    let produce = ["produce", "-b", &bootstrap, "-t", "by-the-program"];
+    let (status, _) = Divvy::command(produce).run(b"a\n", PATIENCE)?;
+    assert_eq!(status.code(), Some(1));
+    let produce = produce.iter().chain(&["--allow-auto-create-topics"]);
+    let (status, divvy) = Divvy::command(produce).run(b"a\n", PATIENCE)?;
+    assert!(status.success(), "{}", divvy.stderr().tail(20));
+    assert_eq!(
+        cluster.metadata()?.topics["by-the-program"].len(),
+        PARTITIONS
+    );
+    Ok(())
 }
 
 fn config(allow_auto_create_topics: bool) -> ProducerConfig {

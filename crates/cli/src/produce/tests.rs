@@ -32,6 +32,25 @@ fn a_line_is_cut_at_its_first_delimiter() {
 }
 
 #[test]
+fn partitioners_go_by_their_names() {
+    let chosen = |options: &[&str]| parse(options).map(|args| args.config().partitioner);
+    let of_a = |options: &[&str]| {
+        let all = [0, 1, 2, 3, 4, 5, 6];
+        let partitions = divvy::Partitions::new(&all, &all);
+        let partitioner = chosen(options).unwrap();
+        let picked = (0..50).map(|_| partitioner.partition("t", Some(b"a"), partitions));
+        picked.collect::<std::collections::BTreeSet<_>>()
+    };
+    let (javas, pykafkas) = (of_a(&[]), of_a(&["--partitioner", "hashing"]));
+    assert_eq!((javas.len(), pykafkas.len()), (1, 1));
+    assert_ne!(javas, pykafkas);
+    for name in ["round-robin", "random"] {
+        assert!(of_a(&["--partitioner", name]).len() > 2, "{name}");
+    }
+    assert!(chosen(&["--partitioner", "hashing", "--partition", "1"]).is_err());
+}
+
+#[test]
 fn options_have_the_defaults_of_the_producer() {
     let config = parse(&[]).unwrap().config();
     let expected = ProducerConfig::default();
