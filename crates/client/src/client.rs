@@ -283,7 +283,12 @@ impl Client {
         Ok(response)
     }
 
-    pub(crate) async fn seeds(&self) -> Result<Vec<Arc<Broker>>> {
+    /// The brokers that were there to begin with: those that the configuration names, or those that are registered in ZooKeeper.
+    /// [`Client::brokers`] is empty where brokers of 0.8.2 know of no topic yet: they do not even name themselves then.
+    ///
+    /// # Errors
+    /// ZooKeeper's.
+    pub async fn seeds(&self) -> Result<Vec<Arc<Broker>>> {
         let addresses = match &self.inner.seeds {
             Seeds::Bootstrap(addresses) => addresses.iter().map(|a| (None, a.clone())).collect(),
             Seeds::ZooKeeper(zookeeper) => self.registered(zookeeper).await?,

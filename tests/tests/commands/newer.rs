@@ -102,3 +102,19 @@ fn older_requests_read_the_same_messages() -> Result<()> {
     }
     Ok(())
 }
+
+/// Brokers from 0.10.1 on need no ZooKeeper for it.
+#[test]
+fn topics_are_created_and_deleted_through_a_broker() -> Result<()> {
+    let cluster = Cluster::shared(KafkaVersion::V0_11_0_3)?;
+    let (topic, bootstrap) = (unique("asked-for"), cluster.bootstrap());
+    crate::program::run(&[
+        "topic create --partitions 2 --bootstrap",
+        &bootstrap,
+        &topic,
+    ])?;
+    assert_eq!(cluster.metadata()?.topics[&topic].len(), 2);
+    crate::program::run(&["topic delete --bootstrap", &bootstrap, &topic])?;
+    assert!(!cluster.metadata()?.topics.contains_key(&topic));
+    Ok(())
+}

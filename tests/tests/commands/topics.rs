@@ -14,6 +14,7 @@ on_both_versions!(
     topics_are_created_and_described,
     what_exists_is_left_as_it_is,
     topics_are_listed,
+    deleted_topics_are_gone,
 );
 
 fn topics_are_created_and_described(cluster: &Cluster) -> Result<()> {
@@ -110,7 +111,8 @@ fn topics_are_listed(cluster: &Cluster) -> Result<()> {
         );
     }
     let listed = run(&["topic list --json --bootstrap", &bootstrap])?;
-    let expected = json!({"topic": topics[0], "partitions": 2}).to_string();
+    let expected =
+        json!({"topic": topics[0], "partitions": 2, "replication_factor": 1}).to_string();
     let lines = listed.stdout().texts();
     let same = |line: &String| {
         serde_json::from_str::<Value>(line).ok() == serde_json::from_str(&expected).ok()
@@ -125,5 +127,36 @@ fn topics_are_listed(cluster: &Cluster) -> Result<()> {
         first_lines(&format!("topic list --bootstrap {bootstrap}"), 0)?.len(),
         0
     );
+    Ok(())
+}
+
+fn deleted_topics_are_gone(cluster: &Cluster) -> Result<()> {
+    let (topic, other) = (unique("deleted"), unique("kept"));
+    for topic in [&topic, &other] {
+        cluster.create_topic(topic, 2, 1)?;
+    }
+    let zookeeper = cluster.zookeeper_connect();
+    let delete = format!("topic delete --zookeeper {zookeeper}");
+    run(&[&delete, &topic])?;
+    let topics = cluster.metadata()?.topics;
+    assert!(!topics.contains_key(&topic) && topics.contains_key(&other));
+
+    let without_zookeeper = format!("topic delete --bootstrap {}", cluster.bootstrap());
+    let refusals = [
+        (format!("{delete} {topic}"), 1, "does not exist"),
+        (format!("{delete} __consumer_offsets"), 2, "Kafka's own"),
+        (
+            format!("{without_zookeeper} {other}"),
+            2,
+            "came with 0.10.1",
+        ),
+    ];
+    for (arguments, code, expected) in refusals {
+        let (status, divvy) = Divvy::command(split(&[&arguments])).run(b"", PATIENCE)?;
+        assert_eq!(status.code(), Some(code), "{arguments}");
+        let said = divvy.stderr().tail(20);
+        assert!(said.contains(expected), "{said}");
+    }
+    assert!(cluster.metadata()?.topics.contains_key(&other));
     Ok(())
 }

@@ -3,6 +3,7 @@
 
 mod describe;
 mod doctor;
+mod managed;
 mod program;
 mod remove;
 mod reset;

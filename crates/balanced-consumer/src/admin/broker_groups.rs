@@ -40,7 +40,11 @@ pub struct BrokerGroup {
 /// [`Error::Unsupported`] where brokers are older than 0.9, which coordinate no groups; and why a broker could not be asked.
 pub async fn broker_groups(client: &Client) -> Result<Vec<BrokerGroup>> {
     let mut groups = BTreeMap::new();
-    for broker in client.brokers() {
+    let mut brokers = client.brokers();
+    if brokers.is_empty() {
+        brokers = client.seeds().await?;
+    }
+    for broker in brokers {
         let id = broker.id().unwrap_or(-1);
         for described in described(&broker).await? {
             // While a group moves, its former coordinator does not know it any more.

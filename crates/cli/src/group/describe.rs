@@ -29,7 +29,7 @@ pub(crate) async fn run(args: Describe) -> Result<()> {
     let view = options.describe(&admin).await?;
     if !view.is_known() {
         bail!(
-            "group `{}` has no trace in ZooKeeper; if its offsets are in Kafka alone, name its topics with --topic",
+            "group `{}` has no trace in ZooKeeper; if its offsets are in Kafka alone, name its topics with --topic; if brokers coordinate it, `divvy group list --managed` knows it",
             view.group
         );
     }

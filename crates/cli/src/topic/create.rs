@@ -88,7 +88,7 @@ fn rand_place() -> usize {
 }
 
 async fn create_through_broker(client: &Client, args: &Create) -> Result<bool> {
-    let broker = controller(client)?;
+    let broker = controller(client).await?;
     if broker
         .versions()
         .await?

@@ -58,7 +58,7 @@ async fn mark(zookeeper: &ZooKeeper, topic: &str) -> Result<()> {
 }
 
 async fn ask(client: &Client, topic: &str) -> Result<()> {
-    let broker = controller(client)?;
+    let broker = controller(client).await?;
     let versions = broker.versions().await?;
     if versions.choose(ApiKey::DeleteTopics).is_none() {
         return Err(usage(

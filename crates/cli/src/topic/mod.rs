@@ -156,9 +156,15 @@ fn ids(ids: &[i32]) -> String {
 }
 
 /// The broker that creates and deletes topics. Any will do where nobody says which: it names the controller.
-fn controller(client: &Client) -> Result<Arc<Broker>> {
+async fn controller(client: &Client) -> Result<Arc<Broker>> {
     let metadata = client.metadata();
     let controller = metadata.controller.and_then(|id| client.broker(id).ok());
-    let broker = controller.or_else(|| client.brokers().into_iter().next());
-    broker.context("the cluster has no broker")
+    if let Some(broker) = controller.or_else(|| client.brokers().into_iter().next()) {
+        return Ok(broker);
+    }
+    let seeds = client.seeds().await?;
+    seeds
+        .into_iter()
+        .next()
+        .context("the cluster has no broker")
 }
