@@ -7,8 +7,9 @@
 //! - [`Spout`] hands out the messages of either to be acknowledged and failed one by one, as Storm's spouts do.
 //! - [`Producer`] writes.
 //! - [`Client`] is the cluster that they share.
+//! - [`blocking`] has all of these for programs without `async`.
 //!
-//! This crate only gathers what its parts offer; it adds nothing of its own. What it does *not* do: it creates no topic by
+//! But for that, this crate only gathers what its parts offer. What it does *not* do: it creates no topic by
 //! asking for it, and it commits nothing that the application has not finished with.
 //!
 //! ```no_run
@@ -26,6 +27,8 @@
 //! }
 //! # }
 //! ```
+
+pub mod blocking;
 
 /// Looking at groups from outside, and mending what is wrong with them.
 pub use divvy_balanced_consumer::admin;
@@ -56,9 +59,9 @@ pub use divvy_simple_consumer::spout;
 pub use divvy_simple_consumer::spout::{MessageId, Spout, SpoutAcker, SpoutConfig, SpoutMessage};
 pub use divvy_simple_consumer::{
     AckMode, Acker, AlwaysOpen, Assignment, Batch, BatchRecords, Consumer, ConsumerConfig,
-    Coordination, Decoder, DualOffsets, Engine, Error, Event, Events, Fate, Gate, Handle,
-    KafkaOffsets, MemoryOffsets, Message, OffsetReset, OffsetStorage, OffsetStore, OwnedMessage,
-    ResetReason, Result, SeekTo, SimpleConsumer, SimpleConsumerConfig, StallPolicy,
+    Coordination, Decoder, DualOffsets, Engine, Error, Event, Events, Everything, Fate, Gate,
+    Handle, KafkaOffsets, MemoryOffsets, Message, OffsetReset, OffsetStorage, OffsetStore,
+    OwnedMessage, ResetReason, Result, SeekTo, SimpleConsumer, SimpleConsumerConfig, StallPolicy,
     ZooKeeperOffsets,
 };
 pub use divvy_zookeeper::{
