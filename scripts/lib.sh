@@ -19,6 +19,13 @@ require_python() {
   fi
 }
 
+# require_tmux: the terminal that the tests look at, and that pictures are taken of.
+require_tmux() {
+  if ! command -v tmux >/dev/null; then
+    install_packages "what the program shows on a terminal is looked at in tmux" tmux
+  fi
+}
+
 # require_cargo_companions: rustfmt and clippy, which a minimal toolchain lacks.
 require_cargo_companions() {
   local component
@@ -56,6 +63,7 @@ install_packages() {
       "C linker") packages+=(gcc libc6-dev) ;;
       "C++ compiler") packages+=(g++) ;;
       make) packages+=(make) ;;
+      tmux) packages+=(tmux) ;;
       JDK) packages+=("$(jdk_package)") ;;
       Maven) packages+=(maven) ;;
       "Python 3") packages+=(python3 python3-venv) ;;

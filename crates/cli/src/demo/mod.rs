@@ -40,12 +40,13 @@ const LEAVING: Duration = Duration::from_secs(5);
 ///
 /// It runs a ZooKeeper and three brokers in this process, and a producer and members as processes. Members are killed (SIGKILL)
 /// and new ones join, in turns. On a terminal the state of the group is shown in place, elsewhere as lines. In the end it counts
-/// what was acknowledged by the brokers and what was printed by the members. Ctrl-C ends it early, with the account so far; a
+/// what was acknowledged by the brokers and what was printed by the members: what a member has printed and not committed when it
+/// is killed is printed again by another, and counts as a duplicate; a takeover is over when that one prints. Ctrl-C ends it early, with the account so far; a
 /// second one at once. It exits with 0 if nothing was lost, and everything else was as it should be.
 #[derive(Args)]
 pub(crate) struct Demo {
     /// How long messages are produced.
-    #[arg(long, value_name = "N", default_value_t = 28, value_parser = clap::value_parser!(u16).range(1..=3600))]
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=3600))]
     seconds: u16,
     /// How many members there are at first.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(2..=16))]

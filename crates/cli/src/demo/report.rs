@@ -24,11 +24,7 @@ pub(super) fn report(show: &Show, took: Duration) -> Vec<String> {
             "printed by the members at least once",
         ),
         line("lost", sums.lost, "acknowledged, and printed by nobody"),
-        line(
-            "duplicates",
-            sums.duplicates,
-            "printed again, because a member was killed before it had committed them",
-        ),
+        line("duplicates", sums.duplicates, "printed more than once"),
     ];
     if sums.unacknowledged > 0 {
         let what = "printed, although their acknowledgement never came";

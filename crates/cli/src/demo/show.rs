@@ -20,7 +20,7 @@ pub(super) struct Show {
     pub(super) partitions: Vec<Partition>,
     pub(super) account: Account,
     pub(super) events: Vec<Event>,
-    /// Who owned each partition at each tick.
+    /// Who owned each partition, at each tick and after each change.
     pub(super) history: Vec<(Duration, Vec<Option<usize>>)>,
     pub(super) produced: Meter,
     pub(super) printed: Meter,
@@ -143,7 +143,7 @@ impl Show {
         let owned: Vec<i32> = std::mem::take(&mut member.owns).into_iter().collect();
         let name = names::member(id);
         let owns = names::partitions(&owned);
-        self.disown(id, &owned);
+        self.disown(id, &owned, now);
         self.account.kill(id, owned, now);
         self.note(
             now,
@@ -197,8 +197,7 @@ impl Show {
 
     /// Keeps the owners as they are now, for the picture of them over time, and counts rates.
     pub(super) fn tick(&mut self, now: Duration) {
-        let owners = self.partitions.iter().map(|partition| partition.owner);
-        self.history.push((now, owners.collect()));
+        self.remember(now);
         let members = self.members.iter_mut().map(|member| &mut member.printed);
         for meter in members.chain([&mut self.produced, &mut self.printed]) {
             meter.mark(now);
@@ -290,6 +289,7 @@ impl Show {
                 partition.owner = Some(id);
             }
         }
+        self.remember(now);
         self.note(now, weight, text);
     }
 
@@ -300,7 +300,7 @@ impl Show {
         member
             .owns
             .retain(|partition| !partitions.contains(partition));
-        self.disown(id, partitions);
+        self.disown(id, partitions, now);
         let text = format!(
             "{} gives up {}",
             names::member(id),
@@ -325,7 +325,7 @@ impl Show {
                 if !matches!(before, State::Killed(_)) {
                     member.state = State::Ended;
                 }
-                self.disown(id, &owned);
+                self.disown(id, &owned, now);
                 let name = names::member(id);
                 match before {
                     State::Killed(_) => None,
@@ -342,7 +342,7 @@ impl Show {
     }
 
     /// Partitions that have another owner meanwhile keep it.
-    fn disown(&mut self, id: usize, partitions: &[i32]) {
+    fn disown(&mut self, id: usize, partitions: &[i32], now: Duration) {
         for partition in partitions {
             if let Some(partition) = self.partition(*partition)
                 && partition.owner == Some(id)
@@ -350,10 +350,16 @@ impl Show {
                 partition.owner = None;
             }
         }
+        self.remember(now);
     }
 
     fn partition(&mut self, id: i32) -> Option<&mut Partition> {
         self.partitions.get_mut(usize::try_from(id).ok()?)
+    }
+
+    fn remember(&mut self, now: Duration) {
+        let owners = self.partitions.iter().map(|partition| partition.owner);
+        self.history.push((now, owners.collect()));
     }
 
     pub(super) fn note(&mut self, at: Duration, weight: Weight, text: String) {

@@ -11,14 +11,12 @@ use super::GroupOptions;
 use super::describe::owners;
 use super::lag::{rates, summary};
 use crate::options::duration;
+use crate::screen::{Line, Screen, Style};
 use crate::signals;
-use crate::table::{Table, number, or_dash, size, text};
+use crate::table::{self, Table, number, or_dash, text};
 
 /// Over how long rates are counted: offsets are committed in steps.
 const RATES_OVER: Duration = Duration::from_secs(15);
-
-/// Clears the screen from its upper left corner on.
-const CLEAR: &str = "\x1b[H\x1b[2J";
 
 /// Lines besides the partitions.
 const FRAME: usize = 6;
@@ -43,6 +41,7 @@ pub(crate) async fn run(args: Watch) -> Result<()> {
     let mut looks: VecDeque<(Instant, GroupView)> = VecDeque::new();
     let mut left = args.count.unwrap_or(u64::MAX);
     let mut ended = std::pin::pin!(signals::asked_to_end());
+    let terminal = Screen::open()?;
     while left > 0 {
         left -= 1;
         let view = args.group.describe(&admin).await?;
@@ -50,7 +49,7 @@ pub(crate) async fn run(args: Watch) -> Result<()> {
         while looks.len() > 2 && looks[1].0.elapsed() > RATES_OVER {
             looks.pop_front();
         }
-        if let Err(error) = show(&looks) {
+        if let Err(error) = show(&looks, terminal.as_ref()) {
             // A reader that wants no more is no failure.
             return match error.kind() {
                 io::ErrorKind::BrokenPipe => Ok(()),
@@ -65,25 +64,35 @@ pub(crate) async fn run(args: Watch) -> Result<()> {
             _ = &mut ended => break,
         }
     }
+    if terminal.is_some() {
+        drop(terminal);
+        // The screen is the shell's again; what was seen last stays.
+        if let Some((view, change)) = latest(&looks) {
+            let columns = table::width().unwrap_or(usize::MAX);
+            let lines = screen(view, change.as_ref(), columns, usize::MAX);
+            table::print(lines.iter().map(Line::text))?;
+        }
+    }
     Ok(())
 }
 
-fn show(looks: &VecDeque<(Instant, GroupView)>) -> io::Result<()> {
-    let (Some((began, first)), Some((at, view))) = (looks.front(), looks.back()) else {
+fn show(looks: &VecDeque<(Instant, GroupView)>, terminal: Option<&Screen>) -> io::Result<()> {
+    let Some((view, change)) = latest(looks) else {
         return Ok(());
     };
-    let change = (looks.len() > 1).then(|| LagChange::between(first, view, *at - *began));
-    let mut out = io::stdout().lock();
-    match size() {
-        Some((columns, rows)) => {
-            write!(out, "{CLEAR}")?;
-            for line in screen(view, change.as_ref(), columns, rows) {
-                writeln!(out, "{line}")?;
-            }
+    match terminal {
+        Some(terminal) => {
+            terminal.draw(|columns, rows| screen(view, change.as_ref(), columns, rows))
         }
-        None => writeln!(out, "{}", line(view, change.as_ref()))?,
+        None => writeln!(io::stdout(), "{}", line(view, change.as_ref())),
     }
-    out.flush()
+}
+
+/// What was seen last, and what has changed.
+fn latest(looks: &VecDeque<(Instant, GroupView)>) -> Option<(&GroupView, Option<LagChange>)> {
+    let ((began, first), (at, view)) = (looks.front()?, looks.back()?);
+    let change = (looks.len() > 1).then(|| LagChange::between(first, view, *at - *began));
+    Some((view, change))
 }
 
 fn line(view: &GroupView, change: Option<&LagChange>) -> String {
@@ -99,12 +108,7 @@ fn line(view: &GroupView, change: Option<&LagChange>) -> String {
 }
 
 /// What fits on a screen: the partitions that are furthest behind, if not all.
-fn screen(
-    view: &GroupView,
-    change: Option<&LagChange>,
-    columns: usize,
-    rows: usize,
-) -> Vec<String> {
+fn screen(view: &GroupView, change: Option<&LagChange>, columns: usize, rows: usize) -> Vec<Line> {
     let room = rows.saturating_sub(FRAME).max(1);
     let mut shown: Vec<(&TopicPartition, &PartitionView)> = view.partitions.iter().collect();
     let left_out = shown.len().saturating_sub(room);
@@ -136,7 +140,15 @@ fn screen(
     }
     let reason = change.and_then(LagChange::reason);
     lines.extend(reason.map(|reason| reason.to_string()));
-    lines.truncate(rows.saturating_sub(1).max(1));
-    let fits = |line: String| line.chars().take(columns).collect();
-    lines.into_iter().map(fits).collect()
+    lines.truncate(rows);
+    let lines = lines.into_iter().enumerate().map(|(index, line)| {
+        // The sums and the headings.
+        let style = if [0, 2].contains(&index) {
+            Style::Strong
+        } else {
+            Style::Plain
+        };
+        Line::new(style, line).fit(columns)
+    });
+    lines.collect()
 }
