@@ -33,7 +33,9 @@ pub struct ProducerConfig {
     /// How long a record may wait for others to share its batch; a full batch goes at once, and so does every batch while
     /// somebody waits for room in the buffer. Kafka: `linger.ms`; PyKafka: `linger_ms`. Default: 5 ms.
     pub linger: Duration,
-    /// How many bytes a batch gathers, uncompressed; a larger record has a batch to itself. Kafka: `batch.size`. Default: 64 KiB.
+    /// How many bytes a batch gathers, uncompressed, and no more than [`ProducerConfig::max_request_size`]; a larger record has a
+    /// batch to itself. Only what comes within [`ProducerConfig::linger`], or while the batch before is on its way, fills a large
+    /// batch. Kafka: `batch.size`. Default: 128 KiB.
     pub batch_size: usize,
     /// How many records a batch gathers at most. Kafka's librdkafka: `batch.num.messages`; PyKafka: `min_queued_messages`, after
     /// which it sends. Default: 100 000.
@@ -114,7 +116,7 @@ impl Default for ProducerConfig {
             acks: Acks::default(),
             compression: Compression::None,
             linger: Duration::from_millis(5),
-            batch_size: 64 << 10,
+            batch_size: 128 << 10,
             batch_messages: 100_000,
             buffer_memory: 32 << 20,
             max_request_size: 1_000_012,
@@ -164,11 +166,8 @@ impl ProducerConfig {
                 "must be 512 bytes to 1 GiB",
             ));
         }
-        if !(1..=self.max_request_size).contains(&self.batch_size) {
-            return Err(Error::config(
-                "batch_size",
-                "must be 1 byte at least and max_request_size at most",
-            ));
+        if self.batch_size == 0 {
+            return Err(Error::config("batch_size", "must be 1 byte at least"));
         }
         if self.batch_messages == 0 {
             return Err(Error::config("batch_messages", "must be 1 at least"));

@@ -59,7 +59,7 @@ pub(crate) struct Produce {
     linger: Duration,
 
     /// How many bytes a batch gathers.
-    #[arg(long, value_name = "BYTES", default_value_t = 64 << 10)]
+    #[arg(long, value_name = "BYTES", default_value_t = 128 << 10)]
     batch_bytes: usize,
 
     /// How many bytes of messages may wait for their acknowledgement in all.

@@ -20,7 +20,7 @@ pub(super) struct Limits {
 impl Limits {
     pub(super) fn new(config: &ProducerConfig) -> Self {
         Self {
-            batch_size: config.batch_size,
+            batch_size: config.batch_size.min(config.max_request_size),
             batch_messages: config.batch_messages,
             linger: config.linger,
             max_request_size: config.max_request_size,

@@ -22,7 +22,7 @@ use self::broker::BrokerState;
 pub(crate) use self::buffer::Entry;
 use self::limits::Limits;
 pub(crate) use self::pending::{Pending, Undelivered, outcome_of};
-use self::queue::Queue;
+use self::queue::{InFlight, Queue};
 use crate::budget::Budget;
 use crate::config::ProducerConfig;
 use crate::error::Error;
@@ -154,18 +154,22 @@ impl Accumulator {
         let begins = !queue.batches.back().is_some_and(is_open);
         if begins {
             let now = now();
-            let room = (record.kept_size(), queue.usual);
+            let room = (record.kept_size(), queue.room(limits));
             let times = (now, now + limits.delivery_timeout);
             let batch = Batch::begin(&queue.tp, slot, room, &self.budget, times);
             queue.batches.push_back(batch.ok_or(Refused::NoRoom)?);
         }
-        let batch = queue.batches.back_mut().ok_or(Refused::Closed)?;
+        let Queue {
+            batches, in_flight, ..
+        } = queue;
+        let batch = batches.back_mut().ok_or(Refused::Closed)?;
         let number = batch.push(record, limits).ok_or(Refused::NoRoom)?;
-        let is_full = batch.is_full(limits);
+        // While a batch is on its way its end, or its deadline, comes before anything is to be done about those behind it.
+        let is_busy = || in_flight.as_ref().is_some_and(InFlight::is_pending);
         Ok(Queued {
-            outcome: &batch.outcome,
             number,
-            is_news: begins || is_full,
+            is_news: (begins || batch.is_full(limits)) && !is_busy(),
+            outcome: &batch.outcome,
         })
     }
 

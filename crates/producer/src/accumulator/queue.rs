@@ -22,7 +22,7 @@ pub(super) struct Queue {
     /// When the partition was last served, so that all take turns.
     pub(super) turn: u64,
     /// How many bytes of records the last batch had: about what the next one will have.
-    pub(super) usual: usize,
+    usual: usize,
 }
 
 /// What is remembered of a batch that is on its way.
@@ -34,8 +34,9 @@ pub(super) struct InFlight {
 }
 
 impl InFlight {
-    fn is_complete(&self) -> bool {
-        self.outcome.covers(&self.numbers)
+    /// Whether there is still something to say of it: what was reported as expired is waited for all the same.
+    pub(super) fn is_pending(&self) -> bool {
+        !self.outcome.covers(&self.numbers)
     }
 }
 
@@ -50,6 +51,13 @@ impl Queue {
             turn: 0,
             usual: 0,
         }
+    }
+
+    /// The room for records that a new batch should begin with, so that few have to grow: as they double then, twice too much for
+    /// some costs no more than that.
+    pub(super) fn room(&self, limits: &Limits) -> usize {
+        let doubled = self.usual.checked_next_power_of_two();
+        doubled.unwrap_or(self.usual).min(limits.batch_size)
     }
 
     /// From when on the first batch may be sent; `None` while there is none, or one is on its way.
@@ -69,8 +77,7 @@ impl Queue {
     /// When the next batch will have failed by the clock.
     pub(super) fn first_deadline(&self) -> Option<Instant> {
         let waiting = self.batches.front().map(|batch| batch.deadline);
-        // What was reported as expired is waited for all the same, and has no deadline any more.
-        let in_flight = self.in_flight.as_ref().filter(|sent| !sent.is_complete());
+        let in_flight = self.in_flight.as_ref().filter(|sent| sent.is_pending());
         let in_flight = in_flight.map(|sent| sent.deadline);
         [waiting, in_flight].into_iter().flatten().min()
     }
