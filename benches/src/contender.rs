@@ -39,8 +39,8 @@ enum Kind {
     Simple(&'static [&'static str]),
     /// The same as the only member of a group.
     Balanced(&'static [&'static str]),
-    /// `divvy bench produce`.
-    Produce,
+    /// `divvy bench produce` with these options.
+    Produce(&'static [&'static str]),
     /// librdkafka's batch call from C.
     Librdkafka,
     /// librdkafka's producer from C.
@@ -56,11 +56,12 @@ enum Kind {
     PythonProduce,
 }
 
-const CONSUMERS: [(&str, Kind); 11] = [
+const CONSUMERS: [(&str, Kind); 12] = [
     ("batch", Kind::Simple(&[])),
     ("recv", Kind::Simple(&["--recv"])),
     ("stream", Kind::Simple(&["--stream"])),
     ("get_many", Kind::Simple(&["--get-many", MANY])),
+    ("rdkafka", Kind::Simple(&["--use-rdkafka"])),
     ("balanced", Kind::Balanced(&[])),
     ("balanced-recv", Kind::Balanced(&["--recv"])),
     ("balanced-stream", Kind::Balanced(&["--stream"])),
@@ -68,6 +69,12 @@ const CONSUMERS: [(&str, Kind); 11] = [
     ("java", Kind::Java),
     ("raw", Kind::Raw("1")),
     ("raw-2", Kind::Raw("2")),
+];
+const PRODUCERS: [(&str, Kind); 4] = [
+    ("produce", Kind::Produce(&[])),
+    ("produce-one", Kind::Produce(&["--one-by-one"])),
+    ("rdkafka", Kind::Produce(&["--use-rdkafka"])),
+    ("librdkafka", Kind::LibrdkafkaProduce),
 ];
 /// Their clients by name, with what they can read and write in some seconds.
 const PYTHONS: [(&str, Option<u64>); 3] = [
@@ -95,10 +102,8 @@ impl Contender {
 
     /// Everybody who can write here.
     pub(crate) fn producers(site: &Site, with_python: bool) -> Vec<Contender> {
-        let mut all = vec![
-            Contender::new("produce", Kind::Produce),
-            Contender::new("librdkafka", Kind::LibrdkafkaProduce),
-        ];
+        let all = PRODUCERS.map(|(name, kind)| Contender::new(name, kind));
+        let mut all = Vec::from(all);
         all.retain(|contender| contender.is_built(site));
         if with_python {
             all.extend(Contender::pythons(Kind::PythonProduce));
@@ -135,7 +140,7 @@ impl Contender {
     pub(crate) fn reads_everything(&self) -> bool {
         let writes = matches!(
             self.kind,
-            Kind::Produce | Kind::LibrdkafkaProduce | Kind::PythonProduce
+            Kind::Produce(_) | Kind::LibrdkafkaProduce | Kind::PythonProduce
         );
         self.most.is_none() && !writes
     }
@@ -160,8 +165,8 @@ impl Contender {
             Kind::Simple(options) | Kind::Balanced(options) => {
                 command.args(["bench", "consume", "--json"]).args(options);
             }
-            Kind::Produce => {
-                command.args(["bench", "produce", "--json"]);
+            Kind::Produce(options) => {
+                command.args(["bench", "produce", "--json"]).args(options);
             }
             Kind::Python | Kind::PythonProduce => {
                 let script = paths::workspace().join("benches/python/peer.py");
@@ -190,10 +195,10 @@ impl Contender {
         if let Kind::PythonProduce | Kind::LibrdkafkaProduce = self.kind {
             command.arg("--produce");
         }
-        if let Kind::Produce | Kind::PythonProduce | Kind::LibrdkafkaProduce = self.kind {
+        if let Kind::Produce(_) | Kind::PythonProduce | Kind::LibrdkafkaProduce = self.kind {
             command.args(["--size", &workload.size.to_string()]);
         }
-        if let Kind::Produce | Kind::LibrdkafkaProduce = self.kind {
+        if let Kind::Produce(_) | Kind::LibrdkafkaProduce = self.kind {
             command.args(["--acks", "1", "--compression", &workload.codec]);
         }
         command.args(["--bootstrap", &site.bootstrap]);
@@ -204,7 +209,7 @@ impl Contender {
 
     fn program(&self, site: &Site) -> Result<PathBuf> {
         match self.kind {
-            Kind::Simple(_) | Kind::Balanced(_) | Kind::Produce => site.program("divvy"),
+            Kind::Simple(_) | Kind::Balanced(_) | Kind::Produce(_) => site.program("divvy"),
             Kind::Librdkafka | Kind::LibrdkafkaProduce => site.program("librdkafka-peer"),
             Kind::Raw(_) => site.program("raw-fetch"),
             Kind::Members => site.program("members"),

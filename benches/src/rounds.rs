@@ -8,7 +8,7 @@ use crate::site::Site;
 use crate::workload::Workload;
 
 /// How many messages each producer writes in a round.
-const WRITTEN: u64 = 1_000_000;
+const WRITTEN: u64 = 2_000_000;
 
 /// Fills the topic and lets everybody read it, or those who are named.
 pub(crate) fn of_consumers(
