@@ -34,6 +34,9 @@ pub struct Faults {
     pub lose_replies: bool,
     /// New connections are closed at once.
     pub refuse: bool,
+    /// The server stands still, as one whose process is stopped: connections stay open and new ones come about, but nothing is read
+    /// and nothing is sent. What was sent to it meanwhile is answered when this ends.
+    pub freeze: bool,
 }
 
 /// What a port's connections look at. Connections that began under another number of cuts are over.
@@ -58,6 +61,15 @@ impl Weather {
 
     pub(super) fn faults(&self) -> Faults {
         self.0.borrow().faults
+    }
+
+    /// Returns once the server does not stand still.
+    pub(super) async fn thawed(&self) {
+        if self.faults().freeze {
+            let mut states = self.0.subscribe();
+            // The sender is this value's own.
+            let _ = states.wait_for(|state| !state.faults.freeze).await;
+        }
     }
 
     /// Ends every connection that there is.
@@ -179,7 +191,10 @@ pub(super) struct Line {
 
 /// What arrives on a connection.
 #[derive(Debug)]
-pub(super) struct Incoming(OwnedReadHalf);
+pub(super) struct Incoming {
+    read: OwnedReadHalf,
+    weather: Weather,
+}
 
 /// What is sent on a connection.
 #[derive(Debug)]
@@ -211,7 +226,11 @@ impl Line {
             weather,
             ..
         } = self;
-        (Incoming(read), Outgoing { write, weather })
+        let incoming = Incoming {
+            read,
+            weather: weather.clone(),
+        };
+        (incoming, Outgoing { write, weather })
     }
 }
 
@@ -219,13 +238,16 @@ impl Incoming {
     /// Waits for more, and appends it; `false` at the end.
     pub(super) async fn read(&mut self, buffer: &mut BytesMut) -> io::Result<bool> {
         buffer.reserve(READ.min(buffer.len().max(4 << 10)));
-        Ok(self.0.read_buf(buffer).await? > 0)
+        let read = self.read.read_buf(buffer).await?;
+        self.weather.thawed().await;
+        Ok(read > 0)
     }
 }
 
 impl Outgoing {
     /// Sends an answer, or what the faults make of it. A client that does not take it in time is given up.
     pub(super) async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.weather.thawed().await;
         let faults = self.weather.faults();
         if !faults.delay.is_zero() {
             tokio::time::sleep(faults.delay).await;

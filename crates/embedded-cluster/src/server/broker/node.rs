@@ -8,7 +8,7 @@ use tracing::debug;
 
 use super::Release;
 use super::connection;
-use super::state::{SESSION_MS, Shared, now_ms};
+use super::state::{Shared, now_ms};
 use crate::server::error::{Error, Result};
 use crate::server::network::{MAX_CONNECTIONS, Port, Task, Weather};
 use crate::server::zookeeper::LocalSession;
@@ -63,7 +63,7 @@ impl Node {
         self.address = port.address();
         let registration = Registration::new(&self.shared, id, self.address);
         let registration = Arc::new(registration.map_err(Error::ZooKeeper)?);
-        let keeper = Task::spawn(Arc::clone(&registration).keep());
+        let keeper = Task::spawn(Arc::clone(&registration).keep(self.weather.clone()));
         self.running = Some(Running {
             port,
             registration,
@@ -109,7 +109,7 @@ struct Registration {
 
 impl Registration {
     fn new(shared: &Arc<Shared>, id: i32, address: SocketAddr) -> Result<Self, ErrorCode> {
-        let session = LocalSession::open(&shared.hub, SESSION_MS)?;
+        let session = LocalSession::open(&shared.hub, shared.settings.session_ms)?;
         let registration = Self {
             shared: Arc::clone(shared),
             id,
@@ -153,12 +153,13 @@ impl Registration {
         }
     }
 
-    /// Keeps the session alive. After its end the broker registers in a new one, as brokers do.
-    async fn keep(self: Arc<Self>) {
+    /// Keeps the session alive, unless the broker stands still. After its end the broker registers in a new one, as brokers do.
+    async fn keep(self: Arc<Self>, weather: Weather) {
         loop {
             tokio::time::sleep(KEEP).await;
+            weather.thawed().await;
             if !self.session().ping() {
-                match LocalSession::open(&self.shared.hub, SESSION_MS) {
+                match self.session().reopen() {
                     Ok(session) => *self.lock() = Arc::new(session),
                     Err(error) => debug!("broker {} has no session: {error}", self.id),
                 }

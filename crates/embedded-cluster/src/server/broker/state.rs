@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use divvy_protocol::ErrorCode;
-use divvy_zookeeper::wire;
+use divvy_zookeeper::{paths, wire};
 use tokio::sync::watch;
 
 use super::Release;
@@ -11,14 +11,13 @@ use super::groups::Offsets;
 use super::log::{Limits, Log};
 use crate::server::zookeeper::{Hub, LocalSession, millis, wall_clock};
 
-/// How long the sessions of this process last, in milliseconds; as much as a broker's own.
-pub(super) const SESSION_MS: i32 = 6_000;
-
 /// What all brokers have in common.
 #[derive(Clone, Debug)]
 pub(in crate::server) struct Settings {
     pub(in crate::server) release: Release,
     pub(in crate::server) limits: Limits,
+    /// How long the sessions of this process last, in milliseconds.
+    pub(in crate::server) session_ms: i32,
     /// How many partitions and replicas a topic gets that is made because somebody asked for it; `None` where it is not made.
     pub(in crate::server) auto_create: Option<(usize, usize)>,
 }
@@ -59,7 +58,7 @@ impl Shared {
         settings: Settings,
         hub: Arc<Hub>,
     ) -> Result<Self, wire::ErrorCode> {
-        let session = LocalSession::open(&hub, SESSION_MS)?;
+        let session = LocalSession::open(&hub, settings.session_ms)?;
         Ok(Self {
             settings,
             hub,
@@ -82,7 +81,7 @@ impl Shared {
     pub(in crate::server) fn session(&self) -> Result<Arc<LocalSession>, wire::ErrorCode> {
         let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
         if !session.ping() {
-            *session = Arc::new(LocalSession::open(&self.hub, SESSION_MS)?);
+            *session = Arc::new(session.reopen()?);
         }
         Ok(Arc::clone(&session))
     }
@@ -108,6 +107,10 @@ impl Shared {
         partitions
             .filter(|(_, partition)| partition.leader.is_some())
             .count()
+    }
+
+    pub(in crate::server) fn is_registered(&self, broker: i32) -> bool {
+        self.hub.data(&paths::broker_id(broker)).is_some()
     }
 
     /// Where the registered brokers listen.

@@ -14,6 +14,8 @@ use crate::server::zookeeper::{Hub, ZooKeeperServer};
 pub struct EmbeddedClusterBuilder {
     brokers: u16,
     first_port: u16,
+    /// The ids and ports of brokers that were chosen one by one.
+    chosen: Vec<(i32, u16)>,
     zookeeper_port: u16,
     tick: Duration,
     settings: Settings,
@@ -24,6 +26,7 @@ impl Default for EmbeddedClusterBuilder {
         Self {
             brokers: 1,
             first_port: 0,
+            chosen: Vec::new(),
             zookeeper_port: 0,
             tick: Duration::from_millis(500),
             settings: Settings {
@@ -32,6 +35,7 @@ impl Default for EmbeddedClusterBuilder {
                     segment: 16 << 20,
                     retention: 256 << 20,
                 },
+                session_ms: 6_000,
                 auto_create: None,
             },
         }
@@ -43,6 +47,22 @@ impl EmbeddedClusterBuilder {
     #[must_use]
     pub fn brokers(mut self, brokers: u16) -> Self {
         self.brokers = brokers;
+        self
+    }
+
+    /// A broker with an id and a port of its own, 0 for a free one; can be called for each of several. The brokers that are chosen
+    /// so are there in place of those of [`brokers`](Self::brokers) and [`port`](Self::port). Kafka: `broker.id`, `port`.
+    #[must_use]
+    pub fn broker(mut self, id: u16, port: u16) -> Self {
+        self.chosen.push((id.into(), port));
+        self
+    }
+
+    /// How long a broker that was killed stays registered. ZooKeeper's tick bounds it. Kafka: `zookeeper.session.timeout.ms`.
+    /// Default: 6 s.
+    #[must_use]
+    pub fn broker_session_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.session_ms = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
         self
     }
 
@@ -106,6 +126,7 @@ impl EmbeddedClusterBuilder {
     /// [`Error::Listen`] where a port is taken; nothing runs then.
     pub async fn start(self) -> Result<EmbeddedCluster> {
         let host = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let places = self.places();
         let hub = Arc::new(Hub::new(self.tick));
         let address = (host, self.zookeeper_port).into();
         let zookeeper = ZooKeeperServer::builder().address(address);
@@ -114,12 +135,8 @@ impl EmbeddedClusterBuilder {
         let shared = Arc::new(shared);
         shared.lay_out().map_err(Error::ZooKeeper)?;
         let mut nodes = BTreeMap::new();
-        for index in 0..self.brokers {
-            let port = match self.first_port {
-                0 => 0,
-                first => first.saturating_add(index),
-            };
-            let (id, address) = (i32::from(index) + 1, SocketAddr::new(host, port));
+        for (id, port) in places {
+            let address = SocketAddr::new(host, port);
             nodes.insert(id, Node::start(id, address, Arc::clone(&shared)).await?);
         }
         shared.look().map_err(Error::ZooKeeper)?;
@@ -130,5 +147,19 @@ impl EmbeddedClusterBuilder {
             nodes,
             controller,
         })
+    }
+
+    /// The ids and ports of the brokers.
+    fn places(&self) -> Vec<(i32, u16)> {
+        if !self.chosen.is_empty() {
+            return self.chosen.clone();
+        }
+        let port = |index| match self.first_port {
+            0 => 0,
+            first => first.saturating_add(index),
+        };
+        (0..self.brokers)
+            .map(|index| (i32::from(index) + 1, port(index)))
+            .collect()
     }
 }

@@ -26,7 +26,8 @@ impl EmbeddedCluster {
         self.shared.look().map_err(Error::ZooKeeper)
     }
 
-    /// Kills a broker: its connections end, and its registration stays until its session of 6 s is over. Until then it leads its
+    /// Kills a broker: its connections end, and its registration stays until its session is over, after 6 s unless [told
+    /// otherwise](super::EmbeddedClusterBuilder::broker_session_timeout). Until then it leads its
     /// partitions, as far as others know.
     ///
     /// # Errors
@@ -55,6 +56,19 @@ impl EmbeddedCluster {
             self.zookeeper.expire_session(session);
         }
         self.shared.look().map_err(Error::ZooKeeper)
+    }
+
+    /// Kills ZooKeeper, and closes its connections. Brokers go on, and nobody is elected.
+    pub async fn stop_zookeeper(&mut self) {
+        self.zookeeper.stop().await;
+    }
+
+    /// Starts ZooKeeper again with what it held; see [`ZooKeeperServer::restart`](crate::server::ZooKeeperServer::restart).
+    ///
+    /// # Errors
+    /// [`Error::Listen`] where the port has been taken meanwhile.
+    pub async fn restart_zookeeper(&mut self) -> Result<()> {
+        self.zookeeper.restart().await
     }
 
     /// Makes another broker the leader of a partition. The former one answers that it is not.

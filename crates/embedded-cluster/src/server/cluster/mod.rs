@@ -158,6 +158,11 @@ impl EmbeddedCluster {
             .await
     }
 
+    /// Whether a broker is registered in ZooKeeper, as one that was killed is until its session is over.
+    pub fn is_registered(&self, broker: i32) -> bool {
+        self.shared.is_registered(broker)
+    }
+
     /// The broker that leads a partition; `None` where there is none, or no such partition.
     pub fn leader(&self, topic: &str, partition: i32) -> Option<i32> {
         self.shared.leader(topic, partition)

@@ -33,6 +33,8 @@ struct State {
     outboxes: BTreeMap<ConnectionId, Arc<Outbox>>,
     /// When the clock looks next.
     next: Millis,
+    /// Since when the server stands still. No time passes for it then.
+    frozen: Option<Millis>,
     traffic: Traffic,
     /// Told of what is written below [`BROKERS`] and [`ADMIN`].
     changed: watch::Sender<()>,
@@ -53,6 +55,8 @@ impl Hub {
             // Randomly keyed, so that nobody can tell the passwords of others' sessions.
             secret: RandomState::new().hash_one("passwords"),
             journal: true,
+            // The only server elects nobody.
+            election: 0,
             ..Config::default()
         };
         Self {
@@ -60,6 +64,7 @@ impl Hub {
                 ensemble: Ensemble::new(config),
                 outboxes: BTreeMap::new(),
                 next: 0,
+                frozen: None,
                 traffic: Traffic::default(),
                 changed: watch::Sender::new(()),
             }),
@@ -72,11 +77,15 @@ impl Hub {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn elapsed(&self) -> Millis {
+        millis(self.started.elapsed())
+    }
+
     /// Tells the model something, and passes on what it says.
     fn tell<T>(&self, act: impl FnOnce(&mut State, Millis) -> T) -> T {
         let mut state = self.lock();
         // Within the lock, so that the model is told of times in their order.
-        let now = millis(self.started.elapsed());
+        let now = state.frozen.unwrap_or_else(|| self.elapsed());
         let given = act(&mut state, now);
         state.deliver();
         let due = state.ensemble.poll_timeout();
@@ -112,6 +121,27 @@ impl Hub {
 
     pub(super) fn expire(&self, session: i64) {
         self.tell(|state, now| state.ensemble.expire_session(now, session));
+    }
+
+    /// The server dies. Its tree and its sessions are what it will find when it starts.
+    pub(super) fn stop(&self) {
+        self.tell(|state, now| state.ensemble.stop(now, SERVER));
+    }
+
+    /// The server starts again.
+    pub(super) fn start(&self) {
+        self.tell(|state, now| state.ensemble.start(now, SERVER));
+    }
+
+    /// The server stands still, or goes on: what was due meanwhile is due then.
+    pub(super) fn freeze(&self, freeze: bool) {
+        let now = self.elapsed();
+        let mut state = self.lock();
+        state.frozen = match freeze {
+            true => Some(state.frozen.unwrap_or(now)),
+            false => None,
+        };
+        self.sooner.notify_one();
     }
 
     /// Tells of what is written where Kafka's controller looks.

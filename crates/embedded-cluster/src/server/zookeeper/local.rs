@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::{Bytes, BytesMut};
 use divvy_zookeeper::wire::{
     Acl, ClientCodec, ClientFrame, ConnectRequest, Create, CreateMode, Delete, ErrorCode, Request,
-    Response, ServerFrame, SetData, permission,
+    Response, Secret, ServerFrame, SetData, permission,
 };
 
 use super::hub::Hub;
@@ -17,6 +17,8 @@ pub(in crate::server) struct LocalSession {
     connection: ConnectionId,
     outbox: Arc<Outbox>,
     id: i64,
+    password: Secret,
+    timeout_ms: i32,
     client: Mutex<Client>,
 }
 
@@ -29,13 +31,29 @@ struct Client {
 impl LocalSession {
     /// A new session. The server always serves its own process.
     pub(in crate::server) fn open(hub: &Arc<Hub>, timeout_ms: i32) -> Result<Self, ErrorCode> {
-        let (connection, outbox) = hub.connect().ok_or(ErrorCode::SystemError)?;
-        let mut client = Client::default();
-        let greeting = ClientFrame::Connect(ConnectRequest {
+        let new = ConnectRequest {
             timeout_ms,
             ..ConnectRequest::default()
-        });
-        hub.receive(connection, greeting);
+        };
+        Self::attach(hub, new)
+    }
+
+    /// The same session on another connection, or a new session where this one has ended.
+    pub(in crate::server) fn reopen(&self) -> Result<Self, ErrorCode> {
+        let same = ConnectRequest {
+            timeout_ms: self.timeout_ms,
+            session_id: self.id,
+            password: self.password.clone(),
+            ..ConnectRequest::default()
+        };
+        Self::attach(&self.hub, same).or_else(|_| Self::open(&self.hub, self.timeout_ms))
+    }
+
+    fn attach(hub: &Arc<Hub>, request: ConnectRequest) -> Result<Self, ErrorCode> {
+        let (connection, outbox) = hub.connect().ok_or(ErrorCode::SystemError)?;
+        let mut client = Client::default();
+        let timeout_ms = request.timeout_ms;
+        hub.receive(connection, ClientFrame::Connect(request));
         let mut received = outbox.take_now();
         match client.codec.decode(&mut received) {
             Ok(Some(ServerFrame::Connect(session))) if session.session_id != 0 => Ok(Self {
@@ -43,6 +61,8 @@ impl LocalSession {
                 connection,
                 outbox,
                 id: session.session_id,
+                password: session.password,
+                timeout_ms,
                 client: Mutex::new(client),
             }),
             _ => Err(ErrorCode::SystemError),

@@ -68,7 +68,10 @@ impl ZooKeeperBuilder {
 #[derive(Debug)]
 pub struct ZooKeeperServer {
     hub: Arc<Hub>,
-    port: Port,
+    address: SocketAddr,
+    max_connections: usize,
+    /// None while it is stopped.
+    port: Option<Port>,
     weather: Weather,
     clock: Task,
 }
@@ -84,23 +87,31 @@ impl ZooKeeperServer {
     }
 
     pub(super) async fn start(builder: &ZooKeeperBuilder, hub: Arc<Hub>) -> Result<Self> {
-        let weather = Weather::new();
-        let served = Arc::clone(&hub);
-        let serve = move |line| connection::serve(Arc::clone(&served), line);
-        let most = builder.max_connections;
-        let port = Port::open(builder.address, weather.clone(), most, serve).await?;
-        let clock = Task::spawn(Arc::clone(&hub).run());
-        Ok(Self {
+        let mut server = Self {
+            clock: Task::spawn(Arc::clone(&hub).run()),
             hub,
-            port,
-            weather,
-            clock,
-        })
+            address: builder.address,
+            max_connections: builder.max_connections,
+            port: None,
+            weather: Weather::new(),
+        };
+        server.listen().await?;
+        Ok(server)
+    }
+
+    async fn listen(&mut self) -> Result<()> {
+        let hub = Arc::clone(&self.hub);
+        let serve = move |line| connection::serve(Arc::clone(&hub), line);
+        let (weather, most) = (self.weather.clone(), self.max_connections);
+        let port = Port::open(self.address, weather, most, serve).await?;
+        self.address = port.address();
+        self.port = Some(port);
+        Ok(())
     }
 
     /// Where it listens. Its text is what `zookeeper.connect` takes.
     pub fn address(&self) -> SocketAddr {
-        self.port.address()
+        self.address
     }
 
     /// The sessions that have not ended, by their ids, in no particular order. The client of a session knows its id.
@@ -120,13 +131,40 @@ impl ZooKeeperServer {
     }
 
     /// What goes wrong on the way to the clients from now on, in place of what did before.
+    ///
+    /// While the server is frozen no time passes for it. Sessions that should have been heard of meanwhile end when it goes on,
+    /// unless their clients are heard first.
     pub fn set_faults(&self, faults: Faults) {
         self.weather.set(faults);
+        self.hub.freeze(faults.freeze);
+    }
+
+    /// Kills the server: its port and its connections are closed. Nodes and sessions are what it finds when it is
+    /// [restarted](Self::restart). Nothing happens where it does not run.
+    pub async fn stop(&mut self) {
+        if let Some(port) = self.port.take() {
+            port.close().await;
+            self.hub.stop();
+        }
+    }
+
+    /// Starts a server that was stopped, where it listened before. Every session has its whole timeout anew.
+    ///
+    /// # Errors
+    /// [`Error::Listen`](super::Error::Listen) where the port has been taken meanwhile.
+    pub async fn restart(&mut self) -> Result<()> {
+        if self.port.is_some() {
+            return Ok(());
+        }
+        self.hub.start();
+        self.listen().await.inspect_err(|_| self.hub.stop())
     }
 
     /// Stops serving, and closes the port and every connection.
     pub async fn shutdown(self) {
-        self.port.close().await;
+        if let Some(port) = self.port {
+            port.close().await;
+        }
         self.clock.end().await;
     }
 }

@@ -58,7 +58,7 @@ fn server(summary: &Summary, traffic: Traffic, with_clients: bool) -> String {
 fn connections(summary: &Summary) -> String {
     let mut text = String::new();
     for (session, timeout) in &summary.connections {
-        let line = format!(" /127.0.0.1:0[1](sid={session:#x},to={timeout})");
+        let line = format!(" /127.0.0.1:0[1](queued=0,sid={session:#x},to={timeout})");
         put(&mut text, "", line);
     }
     text
