@@ -11,9 +11,13 @@ use rustix::fs::{FlockOperation, flock};
 
 use crate::paths;
 
-/// The versions of Kafka that the tests run against.
+/// What the tests run against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum KafkaVersion {
+    /// The embedded cluster as 0.8.2, without a JVM.
+    Embedded0_8_2,
+    /// The embedded cluster as 0.9, without a JVM.
+    Embedded0_9,
     /// With ZooKeeper 3.4.6. Message format v0.
     V0_8_2_2,
     /// With ZooKeeper 3.4.6. Message format v0.
@@ -23,26 +27,35 @@ pub enum KafkaVersion {
 }
 
 impl KafkaVersion {
-    /// Every version, oldest first.
+    /// Every version of Kafka's own, oldest first.
     pub const ALL: [KafkaVersion; 3] = [
         KafkaVersion::V0_8_2_2,
         KafkaVersion::V0_9_0_1,
         KafkaVersion::V0_11_0_3,
     ];
 
-    /// The version as Kafka writes it, such as `0.8.2.2`.
+    /// The version as Kafka writes it, such as `0.8.2.2`; for an embedded cluster the one that it behaves as.
     pub fn as_str(self) -> &'static str {
         match self {
-            KafkaVersion::V0_8_2_2 => "0.8.2.2",
-            KafkaVersion::V0_9_0_1 => "0.9.0.1",
+            KafkaVersion::Embedded0_8_2 | KafkaVersion::V0_8_2_2 => "0.8.2.2",
+            KafkaVersion::Embedded0_9 | KafkaVersion::V0_9_0_1 => "0.9.0.1",
             KafkaVersion::V0_11_0_3 => "0.11.0.3",
         }
+    }
+
+    /// Whether it is the embedded cluster.
+    pub fn is_embedded(self) -> bool {
+        matches!(
+            self,
+            KafkaVersion::Embedded0_8_2 | KafkaVersion::Embedded0_9
+        )
     }
 }
 
 impl Display for KafkaVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        let embedded = if self.is_embedded() { "embedded " } else { "" };
+        write!(f, "{embedded}{}", self.as_str())
     }
 }
 
@@ -73,7 +86,7 @@ pub struct Jars {
 }
 
 impl Jars {
-    /// The jars of `version`, resolved by Maven from `docker/kafka-<version>/pom.xml` if they are not there yet.
+    /// The jars of `version`, for an embedded cluster those of the Kafka that it behaves as, resolved by Maven from `docker/kafka-<version>/pom.xml` if they are not there yet.
     ///
     /// Processes that ask at the same time wait for one another.
     ///
@@ -81,8 +94,9 @@ impl Jars {
     ///
     /// When Maven is missing or fails, or the cache cannot be written.
     pub fn resolve(version: KafkaVersion) -> Result<Jars> {
+        let version = version.as_str();
         let pom = paths::docker(format!("kafka-{version}/pom.xml"));
-        Self::resolve_pom(version.as_str(), &pom)
+        Self::resolve_pom(version, &pom)
     }
 
     /// The jars of Storm, which the spout is tested against, from `tests/java/storm/pom.xml`.

@@ -12,6 +12,17 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// What pip is asked for: PyKafka's last release, and what it takes for granted that every Python has.
 const REQUIREMENTS: [&str; 2] = ["pykafka==2.8.0", "setuptools<80"];
 
+/// A program of the tests' own, by the name of its file, in the Python that has PyKafka and kazoo.
+///
+/// # Errors
+///
+/// When PyKafka cannot be installed.
+pub fn python_program(name: &str) -> Result<Command> {
+    let mut command = Command::new(python::environment("pykafka", &REQUIREMENTS)?);
+    command.arg(paths::tests().join("python").join(name));
+    Ok(command)
+}
+
 /// Produces a message for each key through PyKafka's `Producer` with its `HashingPartitioner`, each with the same value, and
 /// returns when all of them are acknowledged.
 ///

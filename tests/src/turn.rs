@@ -9,6 +9,34 @@ pub fn turn() -> MutexGuard<'static, ()> {
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Makes each function, which takes a [`KafkaVersion`](crate::KafkaVersion), a test on the embedded cluster as 0.8.2. Such a test
+/// has no JVMs to share the machine with, and takes no [`turn`].
+#[macro_export]
+macro_rules! on_embedded {
+    ($($test:ident),+ $(,)?) => {
+        mod embedded {
+            $(#[test]
+            fn $test() -> anyhow::Result<()> {
+                super::$test($crate::KafkaVersion::Embedded0_8_2)
+            })+
+        }
+    };
+}
+
+/// Makes each function, which takes a [`KafkaVersion`](crate::KafkaVersion), a test on 0.8.2.2, each in its [`turn`].
+#[macro_export]
+macro_rules! on_kafka_0_8_2_2 {
+    ($($test:ident),+ $(,)?) => {
+        mod kafka_0_8_2_2 {
+            $(#[test]
+            fn $test() -> anyhow::Result<()> {
+                let _turn = $crate::turn();
+                super::$test($crate::KafkaVersion::V0_8_2_2)
+            })+
+        }
+    };
+}
+
 /// Makes each function, which takes a [`KafkaVersion`](crate::KafkaVersion), a test on both legacy versions, each in its
 /// [`turn`].
 #[macro_export]

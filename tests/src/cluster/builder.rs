@@ -6,8 +6,10 @@ use std::sync::atomic::AtomicUsize;
 
 use anyhow::{Result, ensure};
 
+use super::embedded::Embedded;
+use super::jvm::{Jvm, Role};
 use super::links::Link;
-use super::node::Role;
+use super::node::Body;
 use super::{Cluster, Node, addresses};
 use crate::jars::{Jars, KafkaVersion};
 use crate::ports::PortLease;
@@ -22,10 +24,10 @@ const ATTEMPTS: usize = 3;
 /// What a cluster shall be like. Made by [`Cluster::builder`].
 #[derive(Clone, Debug)]
 pub struct ClusterBuilder {
-    version: KafkaVersion,
-    brokers: usize,
+    pub(super) version: KafkaVersion,
+    pub(super) brokers: usize,
     zookeepers: usize,
-    tick_ms: u32,
+    pub(super) tick_ms: u32,
     chroot: String,
     properties: Vec<(String, String)>,
     linked: bool,
@@ -118,6 +120,9 @@ impl ClusterBuilder {
             self.chroot.is_empty() || self.chroot.starts_with('/'),
             "a chroot begins with a slash"
         );
+        if self.version.is_embedded() {
+            return self.start_embedded();
+        }
         let jars = Jars::resolve(self.version)?;
         let mut attempt = 1;
         loop {
@@ -128,6 +133,44 @@ impl ClusterBuilder {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    fn start_embedded(self) -> Result<Cluster> {
+        let directory = warden::temporary_directory()?;
+        let (embedded, [zookeepers, brokers]) = Embedded::start(&self)?;
+        Ok(Cluster {
+            version: self.version,
+            jars: Jars::resolve(self.version)?,
+            chroot: String::new(),
+            layout: self,
+            links: Vec::new(),
+            embedded: Some(embedded),
+            brokers,
+            zookeepers,
+            directory,
+        })
+    }
+
+    /// Demands nothing that an embedded cluster has not.
+    pub(super) fn suits_embedded(&self) -> Result<()> {
+        ensure!(
+            self.zookeepers == 1 && self.chroot.is_empty() && !self.brokers_behind_proxies,
+            "an embedded cluster has one ZooKeeper server, no chroot and no proxies"
+        );
+        Ok(())
+    }
+
+    /// How many partitions a topic gets that is asked for and is not there; none where no topic is made so.
+    pub(super) fn auto_created_partitions(&self) -> Result<Option<usize>> {
+        let property = |wanted: &str| {
+            let found = self.properties.iter().rev().find(|(key, _)| key == wanted);
+            found.map(|(_, value)| value.as_str())
+        };
+        // Kafka creates them unless it is told otherwise.
+        if property("auto.create.topics.enable") == Some("false") {
+            return Ok(None);
+        }
+        Ok(Some(property("num.partitions").map_or(Ok(1), str::parse)?))
     }
 
     fn lay_out(&self, jars: Jars) -> Result<Cluster> {
@@ -141,6 +184,7 @@ impl ClusterBuilder {
         Ok(Cluster {
             layout: self.clone(),
             links,
+            embedded: None,
             version: self.version,
             jars,
             chroot: self.chroot.clone(),
@@ -200,17 +244,20 @@ impl ClusterBuilder {
         if self.zookeepers > 1 {
             environment.extend([("MYID", id.to_string()), ("SERVERS", servers.to_owned())]);
         }
-        Ok(Node {
+        let jvm = Jvm {
             name: format!("ZooKeeper server {id}"),
             role: Role::ZooKeeper,
             port,
             _ports: ports.into(),
             script: paths::docker("bin/start-zookeeper.sh"),
-            proxy: None,
             environment: Mutex::new(environment),
             log: directory.join(format!("zookeeper-{id}.log")),
             log_start: AtomicUsize::new(0),
             process: Mutex::new(None),
+        };
+        Ok(Node {
+            proxy: None,
+            body: Body::Jvm(Box::new(jvm)),
         })
     }
 
@@ -246,7 +293,7 @@ impl ClusterBuilder {
                 self.broker_properties(self.version, proxy.as_ref(), &[]),
             ),
         ]);
-        Ok(Node {
+        let jvm = Jvm {
             name: format!("broker {id}"),
             role: Role::Broker {
                 registration: format!("{}/brokers/ids/{id}", self.chroot),
@@ -255,11 +302,14 @@ impl ClusterBuilder {
             port,
             _ports: Vec::new(),
             script: paths::docker("bin/start-kafka.sh"),
-            proxy,
             environment: Mutex::new(environment),
             log: directory.join(format!("broker-{id}.log")),
             log_start: AtomicUsize::new(0),
             process: Mutex::new(None),
+        };
+        Ok(Node {
+            proxy,
+            body: Body::Jvm(Box::new(jvm)),
         })
     }
 
@@ -347,10 +397,10 @@ fn servers_as_seen_by(viewer: usize, own_ports: &[[PortLease; 2]], links: &[Link
 fn start_nodes(cluster: &Cluster) -> Result<()> {
     for nodes in [&cluster.zookeepers, &cluster.brokers] {
         for node in nodes {
-            node.spawn()?;
+            node.jvm()?.spawn()?;
         }
         for node in nodes {
-            node.wait_until_serving()?;
+            node.jvm()?.wait_until_serving()?;
         }
     }
     cluster.wait_until_settled("every broker to know all others", |_| true)

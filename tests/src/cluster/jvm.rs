@@ -1,9 +1,8 @@
-//! One JVM of a cluster: a ZooKeeper server or a broker.
+//! A node that is a JVM.
 
 use std::fmt::{self, Display};
 use std::fs::{self, File};
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,10 +12,10 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use rustix::process::Signal;
 
+use super::node::four_letter_word;
 use crate::metadata;
 use crate::ports::PortLease;
 use crate::process::GuardedChild;
-use crate::proxy::Proxy;
 use crate::{wait_for, wait_some};
 
 /// How long a JVM may take until it serves, on a machine that is busy with other tests.
@@ -36,18 +35,14 @@ pub(crate) enum Role {
 }
 
 /// A ZooKeeper server or a Kafka broker, in a JVM of its own.
-///
-/// Its methods take `&self`, so that a test can strike a node while other threads use the cluster.
 #[derive(Debug)]
-pub struct Node {
+pub(crate) struct Jvm {
     pub(crate) name: String,
     pub(crate) role: Role,
     pub(crate) port: PortLease,
     /// Further ports that nobody else may take (those of an ensemble's servers among themselves).
     pub(crate) _ports: Vec<PortLease>,
     pub(crate) script: PathBuf,
-    /// What stands before it, where clients reach it through a proxy.
-    pub(crate) proxy: Option<Proxy>,
     pub(crate) environment: Mutex<Vec<(&'static str, String)>>,
     pub(crate) log: PathBuf,
     /// Where the log of the current run begins.
@@ -55,25 +50,19 @@ pub struct Node {
     pub(crate) process: Mutex<Option<GuardedChild>>,
 }
 
-impl Node {
+impl Jvm {
     /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.port.address()
     }
 
-    /// The proxy before it, if it has one. See
-    /// [`ClusterBuilder::brokers_behind_proxies`](crate::ClusterBuilder::brokers_behind_proxies).
-    pub fn proxy(&self) -> Option<&Proxy> {
-        self.proxy.as_ref()
-    }
-
     /// The JVM's process id, while it runs.
-    pub fn pid(&self) -> Option<u32> {
+    pub(crate) fn pid(&self) -> Option<u32> {
         self.process().as_ref().map(GuardedChild::pid)
     }
 
     /// Whether its JVM runs, or is stopped by a signal.
-    pub fn is_running(&self) -> bool {
+    pub(crate) fn is_running(&self) -> bool {
         self.process()
             .as_mut()
             .is_some_and(|child| child.try_wait().is_none())
@@ -81,11 +70,7 @@ impl Node {
 
     /// Starts it and waits until it serves. A broker whose earlier run is still registered in ZooKeeper
     /// waits for the end of that session first, because brokers from 0.9 on refuse to start before.
-    ///
-    /// # Errors
-    ///
-    /// When it runs already, ends, or does not serve in time; the error shows the end of its log.
-    pub fn start(&self) -> Result<()> {
+    pub(crate) fn start(&self) -> Result<()> {
         if let Role::Broker { registration, .. } = &self.role {
             let what = format!("the old registration of {self} to end");
             wait_for(START_PATIENCE, &what, || !self.is_registered(registration))?;
@@ -95,18 +80,14 @@ impl Node {
     }
 
     /// Kills it (SIGKILL). One that has ended already is none the worse.
-    pub fn kill(&self) {
+    pub(crate) fn kill(&self) {
         if let Some(mut child) = self.process().take() {
             child.kill();
         }
     }
 
     /// Asks it to stop (SIGTERM) and waits for its end. A broker hands its partitions over first.
-    ///
-    /// # Errors
-    ///
-    /// When it does not run, or does not end in time.
-    pub fn term(&self) -> Result<()> {
+    pub(crate) fn term(&self) -> Result<()> {
         self.signal(Signal::TERM)?;
         wait_for(TERM_PATIENCE, &format!("{self} to end"), || {
             !self.is_running()
@@ -116,35 +97,17 @@ impl Node {
     }
 
     /// Stops it in its tracks (SIGSTOP): its connections stay open and nothing answers.
-    ///
-    /// # Errors
-    ///
-    /// When it does not run.
-    pub fn stop(&self) -> Result<()> {
+    pub(crate) fn stop(&self) -> Result<()> {
         self.signal(Signal::STOP)
     }
 
     /// Lets it go on after [`stop`](Node::stop) (SIGCONT).
-    ///
-    /// # Errors
-    ///
-    /// When it does not run.
-    pub fn cont(&self) -> Result<()> {
+    pub(crate) fn cont(&self) -> Result<()> {
         self.signal(Signal::CONT)
     }
 
-    /// Kills it and starts it anew, on the same port and data.
-    ///
-    /// # Errors
-    ///
-    /// As [`start`](Node::start).
-    pub fn restart(&self) -> Result<()> {
-        self.kill();
-        self.start()
-    }
-
     /// Its log since the cluster was started, over all runs.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         // A log that cannot be read is an empty one: this is for looking at.
         fs::read(&self.log)
             .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
@@ -152,7 +115,7 @@ impl Node {
     }
 
     /// The last `count` lines of its log.
-    pub fn log_tail(&self, count: usize) -> String {
+    pub(crate) fn log_tail(&self, count: usize) -> String {
         let log = self.log();
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(count)..].join("\n")
@@ -258,25 +221,10 @@ impl Node {
     }
 }
 
-impl Display for Node {
+impl Display for Jvm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} at {}", self.name, self.address())
     }
-}
-
-/// Asks a ZooKeeper server one of its administrator's questions, such as `ruok`, `srvr` or `dump`.
-///
-/// # Errors
-///
-/// When the server cannot be reached or does not answer within a few seconds.
-pub fn four_letter_word(server: SocketAddr, word: &str) -> Result<String> {
-    let patience = Duration::from_secs(3);
-    let mut stream = TcpStream::connect_timeout(&server, patience)?;
-    stream.set_read_timeout(Some(patience))?;
-    stream.write_all(word.as_bytes())?;
-    let mut answer = Vec::new();
-    stream.take(16 << 20).read_to_end(&mut answer)?;
-    Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

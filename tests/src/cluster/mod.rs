@@ -1,6 +1,8 @@
-//! Real clusters: ZooKeeper servers and Kafka brokers on loopback ports.
+//! Clusters: ZooKeeper servers and Kafka brokers on loopback ports, as JVMs or embedded.
 
 mod builder;
+mod embedded;
+mod jvm;
 mod links;
 mod node;
 mod records;
@@ -10,12 +12,14 @@ mod tools;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 
 pub use self::builder::ClusterBuilder;
+use self::embedded::Embedded;
 use self::links::Link;
 pub use self::node::{Node, four_letter_word};
 pub use self::records::JavaRecord;
@@ -27,7 +31,7 @@ use crate::wait_for;
 /// How long a change of the cluster (an election, a new topic) may take to be known everywhere.
 const SETTLE_PATIENCE: Duration = Duration::from_secs(60);
 
-/// A running cluster. Dropping it kills its JVMs and removes its data.
+/// A running cluster. Dropping it ends its nodes and removes its data.
 #[derive(Debug)]
 pub struct Cluster {
     layout: ClusterBuilder,
@@ -38,6 +42,8 @@ pub struct Cluster {
     brokers: Vec<Node>,
     zookeepers: Vec<Node>,
     links: Vec<Link>,
+    /// What the nodes are parts of, where they are no JVMs.
+    embedded: Option<Arc<Embedded>>,
     directory: TempDir,
 }
 
@@ -74,7 +80,7 @@ impl Cluster {
     ///
     /// # Errors
     ///
-    /// When it does not stop, its jars cannot be had, or it does not serve again.
+    /// When it does not stop, its jars cannot be had, or it does not serve again; or it is no JVM.
     pub fn replace_broker(
         &self,
         broker: usize,
@@ -87,7 +93,8 @@ impl Cluster {
             .broker_properties(version, node.proxy(), properties);
         let jars = Jars::resolve(version)?.directory().display().to_string();
         node.term()?;
-        node.set_environment([("JARS", jars), ("KAFKA_PROPERTIES", properties)]);
+        node.jvm()?
+            .set_environment([("JARS", jars), ("KAFKA_PROPERTIES", properties)]);
         node.start()
     }
 
@@ -182,6 +189,10 @@ impl Cluster {
                 .flat_map(BTreeMap::values)
                 .all(|partition| partition.leader.is_some())
         })?;
+        if self.embedded.is_some() {
+            // The replicas of a partition are one log there.
+            return Ok(());
+        }
         // Brokers of 0.8 do not tell one another when a replica is in sync again; ZooKeeper knows.
         let behind = ["--describe", "--under-replicated-partitions"];
         wait_for(SETTLE_PATIENCE, "every replica to be in sync", || {

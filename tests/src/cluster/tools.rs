@@ -67,7 +67,13 @@ impl Cluster {
     ///
     /// When Kafka refuses it, or elects no leaders.
     pub fn create_topic(&self, topic: &str, partitions: usize, replicas: usize) -> Result<()> {
-        self.create_topic_with(topic, partitions, replicas, &[])
+        match &self.embedded {
+            // At once, without a JVM.
+            Some(embedded) => {
+                embedded.act(async |own| own.create_topic(topic, partitions, replicas).await)
+            }
+            None => self.create_topic_with(topic, partitions, replicas, &[]),
+        }
     }
 
     /// As [`create_topic`](Cluster::create_topic), with settings of the topic's own, such as `min.insync.replicas`, which 0.8.2
@@ -108,6 +114,9 @@ impl Cluster {
     ///
     /// When Kafka refuses it, or elects no leaders.
     pub fn alter_partitions(&self, topic: &str, partitions: usize) -> Result<()> {
+        if let Some(embedded) = &self.embedded {
+            return embedded.act(async |own| own.grow_topic(topic, partitions).await);
+        }
         self.topic_command(&[
             "--alter",
             "--topic",
@@ -124,6 +133,9 @@ impl Cluster {
     ///
     /// When Kafka refuses it.
     pub fn delete_topic(&self, topic: &str) -> Result<()> {
+        if let Some(embedded) = &self.embedded {
+            return embedded.act(async |own| own.delete_topic(topic).await);
+        }
         self.topic_command(&["--delete", "--topic", topic])
             .map(drop)
     }
