@@ -6,8 +6,12 @@ use anyhow::Result;
 use divvy_tests::{Cluster, JavaConsumer, unique, wait_for};
 
 use crate::program::{printed, values};
-use crate::{PATIENCE, on_both_versions};
+use crate::{PATIENCE, on_both_versions, on_embedded};
 
+on_embedded!(
+    a_group_moves_to_divvy_and_back,
+    a_group_with_offsets_in_kafka_moves_to_divvy_and_back,
+);
 on_both_versions!(
     a_group_moves_to_divvy_and_back,
     a_group_with_offsets_in_kafka_moves_to_divvy_and_back,

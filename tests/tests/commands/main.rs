@@ -21,6 +21,19 @@ use std::time::Duration;
 /// How long something may take that is waited for and not measured.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Makes each function a test on the embedded cluster as 0.8.2.
+macro_rules! on_embedded {
+    ($($test:ident),+ $(,)?) => {
+        mod embedded {
+            $(#[test]
+            fn $test() -> anyhow::Result<()> {
+                super::$test(divvy_tests::Cluster::shared(divvy_tests::KafkaVersion::Embedded0_8_2)?)
+            })+
+        }
+    };
+}
+pub(crate) use on_embedded;
+
 /// Makes each function a test on both legacy versions.
 macro_rules! on_both_versions {
     ($($test:ident),+ $(,)?) => {

@@ -6,8 +6,13 @@ use serde_json::{Value, json};
 
 use crate::places::{create_with_small_segments, padded};
 use crate::program::{FORMAT, Printed, messages, offsets, run, spawn, split};
-use crate::{PATIENCE, on_both_versions};
+use crate::{PATIENCE, on_both_versions, on_embedded};
 
+on_embedded!(
+    without_a_stored_offset_the_policy_decides,
+    with_policy_error_somebody_has_to_store_an_offset,
+    a_position_above_the_end_goes_to_the_end,
+);
 on_both_versions!(
     without_a_stored_offset_the_policy_decides,
     with_policy_error_somebody_has_to_store_an_offset,

@@ -8,8 +8,13 @@ use divvy_tests::{Cluster, Divvy, unique};
 use serde_json::{Value, json};
 
 use crate::program::{first_lines, run, split};
-use crate::{PATIENCE, on_both_versions};
+use crate::{PATIENCE, on_both_versions, on_embedded};
 
+on_embedded!(
+    topics_are_created_and_described,
+    what_exists_is_left_as_it_is,
+    topics_are_listed,
+);
 on_both_versions!(
     topics_are_created_and_described,
     what_exists_is_left_as_it_is,

@@ -4,19 +4,22 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use divvy_tests::group::PATIENCE;
-use divvy_tests::{Cluster, CommittedWatch, Group, KafkaVersion, ProxyMode, scale, turn};
+use divvy_tests::{
+    Cluster, CommittedWatch, Group, KafkaVersion, ProxyMode, on_embedded, on_kafka_0_8_2_2, scale,
+};
 
 use crate::scene::{LEASE, TAKEN_OVER_WITHIN, committed, group};
+
+on_embedded!(a_member_that_is_cut_off_stops_in_time);
+on_kafka_0_8_2_2!(a_member_that_is_cut_off_stops_in_time);
 
 /// What a line may take beside.
 const SLACK: Duration = Duration::from_millis(300);
 
 /// However it is cut off: it stops in time, the other one goes on with its partitions, what is committed never goes back, and when
 /// it is let in again it shares with the other one as before.
-#[test]
-fn a_member_that_is_cut_off_stops_in_time() -> Result<()> {
-    let _turn = turn();
-    let cluster = Cluster::shared(KafkaVersion::V0_8_2_2)?;
+fn a_member_that_is_cut_off_stops_in_time(version: KafkaVersion) -> Result<()> {
+    let cluster = Cluster::shared(version)?;
     let (mut group, producers) = group(cluster, 2)?;
     let mut committed = committed(&group)?;
     let every_way = vec![ProxyMode::Freeze, ProxyMode::BlackHole, ProxyMode::Refuse];

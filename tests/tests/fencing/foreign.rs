@@ -4,15 +4,22 @@ use std::time::Duration;
 
 use anyhow::Result;
 use divvy_tests::group::PATIENCE;
-use divvy_tests::{Cluster, KafkaVersion, turn, wait_for};
+use divvy_tests::{Cluster, KafkaVersion, on_embedded, on_kafka_0_8_2_2, wait_for};
 
 use crate::scene::{RATE, group};
 
+on_embedded!(
+    a_foreign_offset_is_stored_over,
+    a_deleted_offset_is_a_new_claim
+);
+on_kafka_0_8_2_2!(
+    a_foreign_offset_is_stored_over,
+    a_deleted_offset_is_a_new_claim
+);
+
 /// An offset that somebody else stores is stored over, and told of: it would take the group back.
-#[test]
-fn a_foreign_offset_is_stored_over() -> Result<()> {
-    let _turn = turn();
-    let cluster = Cluster::shared(KafkaVersion::V0_8_2_2)?;
+fn a_foreign_offset_is_stored_over(version: KafkaVersion) -> Result<()> {
+    let cluster = Cluster::shared(version)?;
     let (mut group, producers) = group(cluster, 2)?;
     let owners = group.owners()?;
     let node = format!("/consumers/{}/offsets/{}/0", group.name, group.topic());
@@ -39,10 +46,8 @@ fn a_foreign_offset_is_stored_over() -> Result<()> {
 
 /// Without its offset node a claim cannot be told from a later one any more: the partition is claimed anew, and begins
 /// where the policy says for partitions without an offset.
-#[test]
-fn a_deleted_offset_is_a_new_claim() -> Result<()> {
-    let _turn = turn();
-    let cluster = Cluster::shared(KafkaVersion::V0_8_2_2)?;
+fn a_deleted_offset_is_a_new_claim(version: KafkaVersion) -> Result<()> {
+    let cluster = Cluster::shared(version)?;
     let (mut group, producers) = group(cluster, 1)?;
     let owners = group.owners()?;
     let node = format!("/consumers/{}/offsets/{}/0", group.name, group.topic());

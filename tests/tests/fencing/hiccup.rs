@@ -3,18 +3,19 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use divvy_tests::{Cluster, KafkaVersion, ProxyMode, turn, wait_for};
+use divvy_tests::{Cluster, KafkaVersion, ProxyMode, on_embedded, on_kafka_0_8_2_2, wait_for};
 
 use crate::scene::{RATE, group};
+
+on_embedded!(a_short_outage_is_no_rebalance_and_no_pause);
+on_kafka_0_8_2_2!(a_short_outage_is_no_rebalance_and_no_pause);
 
 /// The longest that a message may take to its line. Producer and broker take their part of it.
 const PAUSE: Duration = Duration::from_millis(700);
 
 /// Closed and refused, or frozen, for half a second and for one: no owner changes, and nobody pauses.
-#[test]
-fn a_short_outage_is_no_rebalance_and_no_pause() -> Result<()> {
-    let _turn = turn();
-    let cluster = Cluster::shared(KafkaVersion::V0_8_2_2)?;
+fn a_short_outage_is_no_rebalance_and_no_pause(version: KafkaVersion) -> Result<()> {
+    let cluster = Cluster::shared(version)?;
     let (mut group, mut producers) = group(cluster, 2)?;
     let (topic, producer) = producers.pop().context("there is no producer")?;
     let owners = group.owners()?;

@@ -6,10 +6,21 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use divvy::{BrokerOffsetStore, Client, ClientConfig, CommittedOffset, TopicPartition};
 use divvy_tests::group::{PATIENCE, Partition};
-use divvy_tests::{Cluster, CommittedWatch, Group, KafkaVersion, Store, turn, wait_for};
+use divvy_tests::{
+    Cluster, CommittedWatch, Group, KafkaVersion, Store, on_embedded, on_kafka_0_8_2_2, wait_for,
+};
 use serde_json::Value;
 
 use crate::scene::{PARTITIONS, group_with};
+
+on_embedded!(
+    the_next_owner_does_not_begin_at_a_zombies_offset,
+    a_zombies_commit_is_repaired_by_the_owner,
+);
+on_kafka_0_8_2_2!(
+    the_next_owner_does_not_begin_at_a_zombies_offset,
+    a_zombies_commit_is_repaired_by_the_owner,
+);
 
 const IN_KAFKA: &[&str] = &["--offsets", "kafka"];
 
@@ -54,10 +65,8 @@ fn committed<'a>(group: &Group<'a>) -> Result<CommittedWatch<'a>> {
 }
 
 /// A commit of an older claim than the last owner's does not take the next owner back behind what that one had finished.
-#[test]
-fn the_next_owner_does_not_begin_at_a_zombies_offset() -> Result<()> {
-    let _turn = turn();
-    let cluster = Cluster::shared(KafkaVersion::V0_8_2_2)?;
+fn the_next_owner_does_not_begin_at_a_zombies_offset(version: KafkaVersion) -> Result<()> {
+    let cluster = Cluster::shared(version)?;
     let (mut group, mut producers) = group_with(cluster, 1, IN_KAFKA)?;
     let partition = (group.topic().to_owned(), PARTITIONS - 1);
     let (_, old) = epoch(&group, &partition)?;
@@ -101,10 +110,8 @@ fn the_next_owner_does_not_begin_at_a_zombies_offset() -> Result<()> {
 }
 
 /// The owner finds a zombie's commit, and commits its own offset over it.
-#[test]
-fn a_zombies_commit_is_repaired_by_the_owner() -> Result<()> {
-    let _turn = turn();
-    let cluster = Cluster::shared(KafkaVersion::V0_8_2_2)?;
+fn a_zombies_commit_is_repaired_by_the_owner(version: KafkaVersion) -> Result<()> {
+    let cluster = Cluster::shared(version)?;
     let (mut group, producers) = group_with(cluster, 1, IN_KAFKA)?;
     let mut committed = committed(&group)?;
     committed.watch(Duration::from_secs(2))?;

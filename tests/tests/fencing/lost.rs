@@ -8,12 +8,16 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use divvy_tests::group::{PATIENCE, Proxies};
 use divvy_tests::{
-    Cluster, Direction, Group, KafkaVersion, ProxyMode, ZooKeeperRequest, scale, turn,
+    Cluster, Direction, Group, KafkaVersion, ProxyMode, ZooKeeperRequest, on_embedded,
+    on_kafka_0_8_2_2, scale,
 };
 use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
 
 use crate::scene::{committed, group};
+
+on_embedded!(lost_answers_lose_no_message);
+on_kafka_0_8_2_2!(lost_answers_lose_no_message);
 
 /// The most members at a time.
 const MOST: usize = 4;
@@ -29,10 +33,8 @@ const MODES: [ProxyMode; 5] = [
 
 /// A member comes, goes in order, or is killed, while answers of ZooKeeper are lost to all of them; and so on, round after round.
 /// Nothing is lost in any of them, and no partition is printed by two at a time.
-#[test]
-fn lost_answers_lose_no_message() -> Result<()> {
-    let _turn = turn();
-    let cluster = Cluster::shared(KafkaVersion::V0_8_2_2)?;
+fn lost_answers_lose_no_message(version: KafkaVersion) -> Result<()> {
+    let cluster = Cluster::shared(version)?;
     let (mut group, mut producers) = group(cluster, 2)?;
     let (topic, producer) = producers.pop().context("there is no producer")?;
     let mut committed = committed(&group)?;

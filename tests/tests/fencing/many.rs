@@ -5,11 +5,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use divvy_tests::cluster::four_letter_word;
-use divvy_tests::{Cluster, Group, scale, turn, wait_for};
+use divvy_tests::{Cluster, Group, KafkaVersion, on_embedded, on_kafka_0_8_2_2, scale, wait_for};
 use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
 
 use crate::scene::SESSION_TIMEOUT;
+
+on_embedded!(many_members_come_at_once_and_some_die);
+on_kafka_0_8_2_2!(many_members_come_at_once_and_some_die);
 
 /// How long after the last one was started they must have shared everything out.
 const BALANCED_WITHIN: Duration = Duration::from_secs(5);
@@ -19,11 +22,9 @@ const SEED: u64 = 4;
 
 /// Fifty members on a hundred partitions start within a second (in a short run, fewer): they have shared everything out five
 /// seconds later, and again after each of ten deaths. What that costs ZooKeeper is told.
-#[test]
-fn many_members_come_at_once_and_some_die() -> Result<()> {
-    let _turn = turn();
+fn many_members_come_at_once_and_some_die(version: KafkaVersion) -> Result<()> {
     let (members, partitions, kills) = scale((16, 32, 1), (50, 100, 10));
-    let cluster = Cluster::builder().start()?;
+    let cluster = Cluster::builder().kafka(version).start()?;
     let mut group = Group::new(&cluster, &[partitions])?.session_timeout(SESSION_TIMEOUT);
     let producers = group.produce(1000)?;
 

@@ -4,15 +4,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use divvy_tests::group::PATIENCE;
-use divvy_tests::{Cluster, KafkaVersion, scale, turn};
+use divvy_tests::{Cluster, KafkaVersion, on_embedded, on_kafka_0_8_2_2, scale};
 
 use crate::scene::{RATE, TAKEN_OVER_WITHIN, committed, group};
 
+on_embedded!(a_member_that_was_stopped_delivers_nothing_stale);
+on_kafka_0_8_2_2!(a_member_that_was_stopped_delivers_nothing_stale);
+
 /// When it goes on, it delivers at most the message of each partition that it had in its hand: not what it had fetched.
-#[test]
-fn a_member_that_was_stopped_delivers_nothing_stale() -> Result<()> {
-    let _turn = turn();
-    let cluster = Cluster::shared(KafkaVersion::V0_8_2_2)?;
+fn a_member_that_was_stopped_delivers_nothing_stale(version: KafkaVersion) -> Result<()> {
+    let cluster = Cluster::shared(version)?;
     let (mut group, producers) = group(cluster, 2)?;
     let mut committed = committed(&group)?;
     for victim in scale(vec![0], vec![0, 1, 0]) {

@@ -3,9 +3,22 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use divvy_tests::{Cluster, KafkaVersion, ProxyMode, turn, wait_for};
+use divvy_tests::{Cluster, KafkaVersion, ProxyMode, on_embedded, on_kafka_0_8_2_2, wait_for};
 
 use crate::scene::{LEASE, RATE, SESSION_TIMEOUT, TAKEN_OVER_WITHIN, committed, group, group_with};
+
+on_embedded!(
+    the_strict_pause_at_once,
+    the_careless_go_on_and_harm_nobody,
+    a_suspension_is_told_with_its_tokens,
+    a_member_ends_in_time_although_zookeeper_is_silent,
+);
+on_kafka_0_8_2_2!(
+    the_strict_pause_at_once,
+    the_careless_go_on_and_harm_nobody,
+    a_suspension_is_told_with_its_tokens,
+    a_member_ends_in_time_although_zookeeper_is_silent,
+);
 
 const AWAY: Duration = Duration::from_secs(1);
 /// How long a member that is asked to end may take, whatever is the matter.
@@ -15,10 +28,8 @@ const AT_ONCE: Duration = Duration::from_millis(300);
 
 /// `pause`: nothing is printed from the moment on at which the connection is lost, and everything goes on where it stood when
 /// it is back.
-#[test]
-fn the_strict_pause_at_once() -> Result<()> {
-    let _turn = turn();
-    let cluster = Cluster::shared(KafkaVersion::V0_8_2_2)?;
+fn the_strict_pause_at_once(version: KafkaVersion) -> Result<()> {
+    let cluster = Cluster::shared(version)?;
     let (mut group, producers) = group_with(cluster, 2, &["--on-zk-loss", "pause"])?;
     let owners = group.owners()?;
     let cut = Instant::now();
@@ -45,10 +56,8 @@ fn the_strict_pause_at_once() -> Result<()> {
 
 /// `continue`: it goes on although others take its partitions over, as Java's consumer does, but what is committed does not go
 /// back for that.
-#[test]
-fn the_careless_go_on_and_harm_nobody() -> Result<()> {
-    let _turn = turn();
-    let cluster = Cluster::shared(KafkaVersion::V0_8_2_2)?;
+fn the_careless_go_on_and_harm_nobody(version: KafkaVersion) -> Result<()> {
+    let cluster = Cluster::shared(version)?;
     let (mut group, producers) = group_with(cluster, 2, &["--on-zk-loss", "continue"])?;
     let mut committed = committed(&group)?;
     let before = group.owners()?;
@@ -71,10 +80,8 @@ fn the_careless_go_on_and_harm_nobody() -> Result<()> {
 }
 
 /// The default neither pauses at once nor goes on for ever: other tests hold that. Here: it tells what it does.
-#[test]
-fn a_suspension_is_told_with_its_tokens() -> Result<()> {
-    let _turn = turn();
-    let cluster = Cluster::builder().start()?;
+fn a_suspension_is_told_with_its_tokens(version: KafkaVersion) -> Result<()> {
+    let cluster = Cluster::builder().kafka(version).start()?;
     let (group, producers) = group(&cluster, 1)?;
     cluster.zookeepers()[0].stop()?;
     let suspended = group
@@ -89,10 +96,8 @@ fn a_suspension_is_told_with_its_tokens() -> Result<()> {
 }
 
 /// Asked to end, a member does so although ZooKeeper says nothing: before its lease has run out, and after that.
-#[test]
-fn a_member_ends_in_time_although_zookeeper_is_silent() -> Result<()> {
-    let _turn = turn();
-    let cluster = Cluster::builder().start()?;
+fn a_member_ends_in_time_although_zookeeper_is_silent(version: KafkaVersion) -> Result<()> {
+    let cluster = Cluster::builder().kafka(version).start()?;
     for suspended in [false, true] {
         let (group, producers) = group(&cluster, 1)?;
         cluster.zookeepers()[0].stop()?;

@@ -3,18 +3,19 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use divvy_tests::{Cluster, scale, turn, wait_for};
+use divvy_tests::{Cluster, KafkaVersion, on_embedded, on_kafka_0_8_2_2, scale, wait_for};
 
 use crate::scene::{RATE, committed, group};
+
+on_embedded!(a_restart_of_zookeeper_changes_no_owner);
+on_kafka_0_8_2_2!(a_restart_of_zookeeper_changes_no_owner);
 
 const AWAY: Duration = Duration::from_secs(1);
 
 /// ZooKeeper's only server is killed and started again after a second: every owner node is the one that it was, and nothing is
 /// lost and nothing comes twice.
-#[test]
-fn a_restart_of_zookeeper_changes_no_owner() -> Result<()> {
-    let _turn = turn();
-    let cluster = Cluster::builder().start()?;
+fn a_restart_of_zookeeper_changes_no_owner(version: KafkaVersion) -> Result<()> {
+    let cluster = Cluster::builder().kafka(version).start()?;
     let (mut group, producers) = group(&cluster, 2)?;
     let mut committed = committed(&group)?;
     committed.look()?;

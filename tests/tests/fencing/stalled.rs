@@ -4,16 +4,17 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use divvy_tests::group::PATIENCE;
-use divvy_tests::{Cluster, Group, KafkaVersion, turn};
+use divvy_tests::{Cluster, Group, KafkaVersion, on_embedded, on_kafka_0_8_2_2};
 
 use crate::scene::{PARTITIONS, SESSION_TIMEOUT};
 
+on_embedded!(a_stuck_member_leaves_and_comes_back);
+on_kafka_0_8_2_2!(a_stuck_member_leaves_and_comes_back);
+
 const RATE: u32 = 5000;
 
-#[test]
-fn a_stuck_member_leaves_and_comes_back() -> Result<()> {
-    let _turn = turn();
-    let cluster = Cluster::shared(KafkaVersion::V0_8_2_2)?;
+fn a_stuck_member_leaves_and_comes_back(version: KafkaVersion) -> Result<()> {
+    let cluster = Cluster::shared(version)?;
     let mut group = Group::new(cluster, &[PARTITIONS])?
         .session_timeout(SESSION_TIMEOUT)
         .arguments(&["--commit-interval", "500ms"])

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use divvy_tests::group::{PATIENCE, show};
-use divvy_tests::{Cluster, Group, KafkaVersion, on_both_versions, wait_for};
+use divvy_tests::{Cluster, Group, KafkaVersion, on_both_versions, on_embedded, wait_for};
 
+on_embedded!(what_a_stuck_member_did_not_write_comes_from_its_successor);
 on_both_versions!(what_a_stuck_member_did_not_write_comes_from_its_successor);
 
 const RATE: u32 = 5000;

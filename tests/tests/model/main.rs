@@ -1,10 +1,12 @@
-//! The model of ZooKeeper against the real 3.4.6: the same random operations on both, and everything that they send must be equal.
+//! The model of ZooKeeper and the embedded server against the real 3.4.6: the same random operations on all, and everything that
+//! they send must be equal.
 
 mod operations;
 mod pair;
 mod real;
 
-use std::time::Duration;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use divvy_embedded_cluster::server::ZooKeeperServer;
@@ -33,10 +35,10 @@ struct Run {
 }
 
 impl Run {
-    fn new(seed: u64, server: std::net::SocketAddr, tamper: Tamper) -> Run {
+    fn new(seed: u64, servers: &[SocketAddr], tamper: Tamper) -> Run {
         Run {
             rng: StdRng::seed_from_u64(seed),
-            pair: Pair::new(server, u64::from(TICK_MS), tamper),
+            pair: Pair::new(servers, u64::from(TICK_MS), tamper),
             clients: Vec::new(),
             ended: Vec::new(),
         }
@@ -107,7 +109,7 @@ impl Run {
             3 => {
                 let wrong = with_wrong_password(&session);
                 self.pair.connect(0, 10_000, &wrong)?;
-                // Both have closed the client's first connection all the same.
+                // All have closed the client's first connection all the same.
                 self.pair.expect_closed(client)?;
             }
             4 => {
@@ -134,34 +136,26 @@ fn zookeeper() -> Result<Cluster> {
     Cluster::builder().brokers(0).tick_ms(TICK_MS).start()
 }
 
+/// The model, and the server that has it answer on a socket.
 #[test]
-fn the_model_does_what_the_real_server_does() -> Result<()> {
+fn the_embedded_server_does_what_the_real_one_does() -> Result<()> {
     let cluster = zookeeper()?;
-    let seed = seed();
-    let mut run = Run::new(seed, cluster.zookeepers()[0].address(), |_| {});
-    let count = scale(20_000, 100_000);
-    let outcome = run.operations(count);
-    outcome.with_context(|| format!("seed {seed}; repeat it with MODEL_SEED={seed}"))?;
-    let events = run.pair.events;
-    assert!(events > count / 20, "{events} events");
-    println!("seed {seed}: {count} operations, {events} events");
-    Ok(())
-}
-
-/// With the test above, and the same operations: what the server on a socket sends is what the real one sends.
-#[test]
-fn the_server_on_a_socket_does_what_the_model_does() -> Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
     let tick = Duration::from_millis(u64::from(TICK_MS));
-    let server = runtime.block_on(ZooKeeperServer::builder().tick(tick).start())?;
+    let embedded = runtime.block_on(ZooKeeperServer::builder().tick(tick).start())?;
+    let servers = [cluster.zookeepers()[0].address(), embedded.address()];
     let seed = seed();
-    let mut run = Run::new(seed, server.address(), |_| {});
+    let mut run = Run::new(seed, &servers, |_| {});
     let count = scale(20_000, 100_000);
+    let began = Instant::now();
     let outcome = run.operations(count);
     outcome.with_context(|| format!("seed {seed}; repeat it with MODEL_SEED={seed}"))?;
     let events = run.pair.events;
     assert!(events > count / 20, "{events} events");
-    println!("seed {seed}: {count} operations over a socket, {events} events");
+    println!(
+        "seed {seed}: {count} operations, {events} events, {:?}",
+        began.elapsed()
+    );
     Ok(())
 }
 
@@ -186,7 +180,7 @@ fn differences_are_noticed() -> Result<()> {
     ];
     for (what, tamper) in tampers {
         let cluster = zookeeper()?;
-        let mut run = Run::new(2, cluster.zookeepers()[0].address(), tamper);
+        let mut run = Run::new(2, &[cluster.zookeepers()[0].address()], tamper);
         let outcome = run.operations(20_000);
         assert!(outcome.is_err(), "nobody notices {what}");
     }

@@ -1,4 +1,4 @@
-//! The model and a real server, side by side: both get the same frames, and both must send the same.
+//! The model and servers, side by side: all get the same frames, and all must send the same.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -13,33 +13,32 @@ use divvy_zookeeper::wire::{
 
 use crate::real::Real;
 
-/// What the client of both has: the same session of two servers, and how the two are told apart from other sessions.
+/// What the client of all has: the session that each server and the model gave it; none yet by default.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Session {
-    pub(crate) real: ConnectResponse,
-    pub(crate) model: ConnectResponse,
+    servers: Vec<ConnectResponse>,
+    model: ConnectResponse,
 }
 
 struct Client {
-    real: Real,
+    servers: Vec<Real>,
     model: ConnectionId,
     next_xid: i32,
     /// What the model has sent.
     inbox: VecDeque<Option<ServerFrame>>,
-    closed: bool,
 }
 
 /// Changes a frame of the model, so that it is seen whether that is noticed.
 pub(crate) type Tamper = fn(&mut ServerFrame);
 
 pub(crate) struct Pair {
-    server: SocketAddr,
+    servers: Vec<SocketAddr>,
     pub(crate) model: Ensemble,
     started: Instant,
     clients: BTreeMap<usize, Client>,
     next_client: usize,
-    /// The sessions by their number, with each server's id.
-    real_sessions: Vec<i64>,
+    /// The ids of sessions in their order, of each server.
+    server_sessions: Vec<Vec<i64>>,
     model_sessions: Vec<i64>,
     tamper: Tamper,
     pub(crate) compared: usize,
@@ -47,19 +46,19 @@ pub(crate) struct Pair {
 }
 
 impl Pair {
-    /// A fresh real server and a fresh model of one with the same tick.
-    pub(crate) fn new(server: SocketAddr, tick: u64, tamper: Tamper) -> Pair {
+    /// Fresh servers, and a fresh model of one with the same tick.
+    pub(crate) fn new(servers: &[SocketAddr], tick: u64, tamper: Tamper) -> Pair {
         let config = Config {
             tick,
             ..Config::default()
         };
         Pair {
-            server,
+            servers: servers.to_vec(),
             model: Ensemble::new(config),
             started: Instant::now(),
             clients: BTreeMap::new(),
             next_client: 0,
-            real_sessions: Vec::new(),
+            server_sessions: vec![Vec::new(); servers.len()],
             model_sessions: Vec::new(),
             tamper,
             compared: 0,
@@ -71,7 +70,7 @@ impl Pair {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Opens a connection to both, for a new session or an earlier one. `None` where both refuse; otherwise the client and its
+    /// Opens a connection to all, for a new session or an earlier one. `None` where all refuse; otherwise the client and its
     /// session.
     pub(crate) fn connect(
         &mut self,
@@ -88,8 +87,14 @@ impl Pair {
                 read_only: false,
             })
         };
-        let mut real = Real::connect(self.server)?;
-        real.send(&request(&session.real))?;
+        let mut servers = Vec::new();
+        for (number, address) in self.servers.iter().enumerate() {
+            let mut server = Real::connect(*address)?;
+            let none = ConnectResponse::default();
+            let earlier = session.servers.get(number).unwrap_or(&none);
+            server.send(&request(earlier))?;
+            servers.push(server);
+        }
         let Some(model) = self.model.connect(0) else {
             bail!("the model is down");
         };
@@ -98,50 +103,53 @@ impl Pair {
         self.clients.insert(
             client,
             Client {
-                real,
+                servers,
                 model,
                 next_xid: 1,
                 inbox: VecDeque::new(),
-                closed: false,
             },
         );
         self.model
             .receive(self.now(), model, request(&session.model));
         self.collect();
-        let answers = self.next(client)?;
-        let (Some(ServerFrame::Connect(real)), Some(ServerFrame::Connect(model))) = answers else {
+        let (answers, model) = self.next(client)?;
+        let Some(ServerFrame::Connect(model)) = model else {
             ensure!(
-                answers == (None, None),
-                "connecting gives different answers: {answers:?}"
+                model.is_none() && answers.iter().all(Option::is_none),
+                "connecting gives {answers:?}, and of the model {model:?}"
             );
             self.clients.remove(&client);
             return Ok(None);
         };
-        ensure!(
-            real.timeout_ms == model.timeout_ms
-                && (real.session_id == 0) == (model.session_id == 0)
-                && real.password.reveal().len() == model.password.reveal().len()
-                && real.read_only == model.read_only,
-            "different sessions: {real:?}, {model:?}"
-        );
-        if real.session_id == 0 {
+        let mut servers = Vec::new();
+        for answer in answers {
+            match answer {
+                Some(ServerFrame::Connect(server)) if is_alike(&server, &model) => {
+                    servers.push(server);
+                }
+                other => bail!("another session than the model's {model:?}: {other:?}"),
+            }
+        }
+        let given = Session { servers, model };
+        if given.model.session_id == 0 {
             self.expect_closed(client)?;
             return Ok(None);
         }
-        if session.real.session_id == 0 {
-            self.real_sessions.push(real.session_id);
-            self.model_sessions.push(model.session_id);
+        if session.servers.is_empty() {
+            self.model_sessions.push(given.model.session_id);
+            for (known, server) in self.server_sessions.iter_mut().zip(&given.servers) {
+                known.push(server.session_id);
+            }
         } else {
             ensure!(
-                real.session_id == session.real.session_id
-                    && model.session_id == session.model.session_id,
+                given.ids().eq(session.ids()),
                 "another session than the one that was asked for"
             );
         }
-        Ok(Some((client, Session { real, model })))
+        Ok(Some((client, given)))
     }
 
-    /// Sends a request to both, and compares everything that they send up to its answer. Gives the answer; `None` where both have
+    /// Sends a request to all, and compares everything that they send up to its answer. Gives the answer; `None` where all have
     /// closed the connection instead.
     pub(crate) fn request(
         &mut self,
@@ -161,7 +169,9 @@ impl Pair {
             }
         };
         let frame = ClientFrame::Request { xid, request };
-        known.real.send(&frame)?;
+        for server in &mut known.servers {
+            server.send(&frame)?;
+        }
         let model = known.model;
         self.model.receive(self.now(), model, frame);
         self.collect();
@@ -169,31 +179,40 @@ impl Pair {
     }
 
     fn compare_until(&mut self, client: usize, xid: i32) -> Result<Option<ServerFrame>> {
-        let (mut reals, mut models) = (Vec::new(), Vec::new());
+        let mut told = vec![Vec::new(); self.servers.len()];
+        let mut told_by_model = Vec::new();
         let answer = loop {
-            let (real, model) = self.next(client)?;
+            let (answers, model) = self.next(client)?;
             let is_event =
                 |frame: &Option<ServerFrame>| matches!(frame, Some(ServerFrame::Event(_)));
-            if is_event(&real) && is_event(&model) {
+            if is_event(&model) && answers.iter().all(is_event) {
                 self.events += 1;
-                reals.extend(real);
-                models.extend(model);
+                for (told, event) in told.iter_mut().zip(answers) {
+                    told.extend(event);
+                }
+                told_by_model.extend(model);
                 continue;
             }
-            let (real, model) = (self.plain(real, true), self.plain(model, false));
-            ensure!(
-                real == model,
-                "the real server sends\n  {real:?}\nand the model\n  {model:?}"
-            );
-            break real;
+            let model = plain(model, &self.model_sessions);
+            for (number, answer) in answers.into_iter().enumerate() {
+                let answer = plain(answer, &self.server_sessions[number]);
+                ensure!(
+                    answer == model,
+                    "{} sends\n  {answer:?}\nand the model\n  {model:?}",
+                    self.servers[number]
+                );
+            }
+            break model;
         };
         // A session's nodes go in any order.
-        reals.sort_by_key(|event| format!("{event:?}"));
-        models.sort_by_key(|event| format!("{event:?}"));
-        ensure!(
-            reals == models,
-            "the real server tells\n  {reals:?}\nand the model\n  {models:?}"
-        );
+        told_by_model.sort_by_key(|event| format!("{event:?}"));
+        for (mut told, server) in told.into_iter().zip(&self.servers) {
+            told.sort_by_key(|event| format!("{event:?}"));
+            ensure!(
+                told == told_by_model,
+                "{server} tells\n  {told:?}\nand the model\n  {told_by_model:?}"
+            );
+        }
         self.compared += 1;
         match &answer {
             None => {
@@ -205,7 +224,7 @@ impl Pair {
         Ok(answer)
     }
 
-    /// Compares what both have told a client without being asked.
+    /// Compares what all have told a client without being asked.
     pub(crate) fn settle(&mut self) -> Result<()> {
         for client in self.clients.keys().copied().collect::<Vec<_>>() {
             self.request(client, Request::Ping)?;
@@ -213,10 +232,11 @@ impl Pair {
         Ok(())
     }
 
-    /// Both close the connection.
+    /// All close the connection.
     pub(crate) fn expect_closed(&mut self, client: usize) -> Result<()> {
         let end = self.next(client)?;
-        ensure!(end == (None, None), "more than an end: {end:?}");
+        let is_end = end.1.is_none() && end.0.iter().all(Option::is_none);
+        ensure!(is_end, "more than an end: {end:?}");
         self.clients.remove(&client);
         Ok(())
     }
@@ -248,63 +268,71 @@ impl Pair {
         }
     }
 
-    /// The next frame of both.
-    fn next(&mut self, client: usize) -> Result<(Option<ServerFrame>, Option<ServerFrame>)> {
+    /// The next frame of each server and of the model.
+    fn next(&mut self, client: usize) -> Result<(Vec<Option<ServerFrame>>, Option<ServerFrame>)> {
         let Some(client) = self.clients.get_mut(&client) else {
             bail!("no such client");
         };
+        let servers = client.servers.iter_mut().map(Real::receive);
         let Some(model) = client.inbox.pop_front() else {
-            bail!(
-                "the model sends nothing, and the real server {:?}",
-                client.real.receive()?
-            );
+            let servers: Vec<_> = servers.collect();
+            bail!("the model sends nothing, and the servers {servers:?}");
         };
-        client.closed |= model.is_none();
-        Ok((client.real.receive()?, model))
+        Ok((servers.collect::<Result<_>>()?, model))
     }
+}
 
-    /// A frame without what differs between any two servers: the time, the ids of sessions, and the order of a set.
-    fn plain(&self, frame: Option<ServerFrame>, is_real: bool) -> Option<ServerFrame> {
-        let sessions = if is_real {
-            &self.real_sessions
-        } else {
-            &self.model_sessions
-        };
-        let plain = |stat: &mut Stat| {
-            stat.ctime = 0;
-            stat.mtime = 0;
-            if stat.ephemeral_owner != 0 {
-                let number = sessions.iter().position(|id| *id == stat.ephemeral_owner);
-                stat.ephemeral_owner = number.map_or(-1, |number| number as i64 + 1);
+/// A frame without what differs between any two servers: the time, the ids of sessions, and the order of a set.
+fn plain(frame: Option<ServerFrame>, sessions: &[i64]) -> Option<ServerFrame> {
+    let strip = |stat: &mut Stat| {
+        stat.ctime = 0;
+        stat.mtime = 0;
+        if stat.ephemeral_owner != 0 {
+            let number = sessions.iter().position(|id| *id == stat.ephemeral_owner);
+            stat.ephemeral_owner = number.map_or(-1, |number| number as i64 + 1);
+        }
+    };
+    let mut frame = frame?;
+    if let ServerFrame::Reply {
+        result: Ok(response),
+        ..
+    } = &mut frame
+    {
+        match response {
+            Response::SetData(stat) | Response::Exists(stat) | Response::GetData { stat, .. } => {
+                strip(stat)
             }
-        };
-        let mut frame = frame?;
-        if let ServerFrame::Reply {
-            result: Ok(response),
-            ..
-        } = &mut frame
-        {
-            match response {
-                Response::SetData(stat)
-                | Response::Exists(stat)
-                | Response::GetData { stat, .. } => plain(stat),
-                Response::GetChildren { names } => names.sort(),
-                Response::GetChildren2 { names, stat } => {
-                    names.sort();
-                    plain(stat);
-                }
-                Response::Multi(results) => {
-                    for result in results {
-                        if let OpResult::SetData(stat) = result {
-                            plain(stat);
-                        }
+            Response::GetChildren { names } => names.sort(),
+            Response::GetChildren2 { names, stat } => {
+                names.sort();
+                strip(stat);
+            }
+            Response::Multi(results) => {
+                for result in results {
+                    if let OpResult::SetData(stat) = result {
+                        strip(stat);
                     }
                 }
-                _ => {}
             }
+            _ => {}
         }
-        Some(frame)
     }
+    Some(frame)
+}
+
+impl Session {
+    fn ids(&self) -> impl Iterator<Item = i64> {
+        let all = self.servers.iter().chain([&self.model]);
+        all.map(|session| session.session_id)
+    }
+}
+
+/// Whether a server has answered as the model, apart from what is its own.
+fn is_alike(server: &ConnectResponse, model: &ConnectResponse) -> bool {
+    server.timeout_ms == model.timeout_ms
+        && (server.session_id == 0) == (model.session_id == 0)
+        && server.password.reveal().len() == model.password.reveal().len()
+        && server.read_only == model.read_only
 }
 
 /// A session whose password is wrong by one bit.
@@ -320,7 +348,7 @@ pub(crate) fn with_wrong_password(session: &Session) -> Session {
         }
     };
     Session {
-        real: wrong(&session.real),
+        servers: session.servers.iter().map(wrong).collect(),
         model: wrong(&session.model),
     }
 }

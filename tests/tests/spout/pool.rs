@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use divvy_tests::{
-    Acknowledged, Cluster, Divvy, KafkaVersion, Process, ZooKeeperView, example, on_both_versions,
+    Acknowledged, Cluster, Divvy, KafkaVersion, Process, ZooKeeperView, example, on_both_versions, on_embedded,
     scale, unique, wait_for,
 };
 
 use self::said::Said;
 
+on_embedded!(nothing_is_lost_and_nothing_is_committed_before_its_time);
 on_both_versions!(nothing_is_lost_and_nothing_is_committed_before_its_time);
 
 const PATIENCE: Duration = Duration::from_secs(60);
