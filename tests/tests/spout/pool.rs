@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use divvy_tests::{
-    Acknowledged, Cluster, Divvy, KafkaVersion, Process, ZooKeeperView, example, on_both_versions, on_embedded,
-    scale, unique, wait_for,
+    Acknowledged, Cluster, Divvy, KafkaVersion, Process, ZooKeeperView, example, on_both_versions,
+    on_embedded, scale, unique, wait_for,
 };
 
 use self::said::Said;
