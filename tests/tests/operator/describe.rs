@@ -165,7 +165,14 @@ fn rates_are_those_of_the_producer(cluster: &Cluster) -> Result<()> {
     let producer = cluster.produce_numbers(&topic, 0..2, 200)?;
     wait_for(PATIENCE, "messages", || producer.acknowledged().len() > 100)?;
     let lines = json(cluster, &format!("group lag {group} --interval 4s"))?;
+    let described = json(cluster, &format!("group describe {group} --interval 2s"))?;
     producer.stop()?;
+    let rates = of_kind(&described, "partition");
+    let rates = rates
+        .iter()
+        .filter_map(|line| line["consumed_per_second"].as_f64());
+    let sum: f64 = rates.sum();
+    assert!((100.0..300.0).contains(&sum), "{described:?}");
     let group = of_kind(&lines, "group")[0];
     for rate in ["produced_per_second", "consumed_per_second"] {
         let rate = group[rate].as_f64().context("no rate")?;

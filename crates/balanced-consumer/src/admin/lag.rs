@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use divvy_protocol::TopicPartition;
@@ -20,8 +21,8 @@ const HOT: f64 = 2.0;
 pub struct LagChange {
     /// The partitions whose offset and log are known in both looks.
     pub partitions: BTreeMap<TopicPartition, Growth>,
-    /// How many partitions the group has, known or not.
-    pub partition_count: usize,
+    /// How many partitions each topic has, known or not.
+    pub partition_counts: BTreeMap<Arc<str>, usize>,
     /// Whether anybody is registered.
     pub is_live: bool,
 }
@@ -55,8 +56,11 @@ pub enum LagReason {
         /// The partitions.
         partitions: Vec<TopicPartition>,
     },
-    /// No offset advanced at all.
-    StandsStill,
+    /// No offset of these advanced at all.
+    StandsStill {
+        /// The partitions.
+        partitions: Vec<TopicPartition>,
+    },
     /// What one broker leads falls behind, whoever reads it, and the rest does not.
     SlowBroker {
         /// The broker.
@@ -80,14 +84,18 @@ pub enum LagReason {
     },
     /// More streams would help.
     TooFewMembers {
-        /// How many streams own something.
+        /// The topic that falls behind most.
+        topic: Arc<str>,
+        /// How many streams own something of it.
         have: usize,
         /// How many it takes at the rate of these.
         need: usize,
     },
     /// There are no more partitions than streams, or not as many as it takes streams.
     TooFewPartitions {
-        /// How many there are.
+        /// The topic that falls behind most.
+        topic: Arc<str>,
+        /// How many it has.
         partitions: usize,
         /// How many it takes at the rate of the present streams.
         need: usize,
@@ -130,9 +138,13 @@ impl LagChange {
             };
             partitions.insert(tp.clone(), growth);
         }
+        let mut partition_counts = BTreeMap::new();
+        for tp in after.partitions.keys() {
+            *partition_counts.entry(Arc::clone(&tp.topic)).or_default() += 1;
+        }
         Self {
             partitions,
-            partition_count: after.partitions.len(),
+            partition_counts,
             is_live: after.is_live(),
         }
     }
@@ -165,7 +177,7 @@ impl LagChange {
             Self::slow_member,
         ];
         let cause = causes.iter().find_map(|cause| cause(self));
-        cause.or_else(|| Some(self.too_few()))
+        cause.or_else(|| self.too_few())
     }
 
     fn behind(&self) -> impl Iterator<Item = (&TopicPartition, &Growth)> {
@@ -190,7 +202,10 @@ impl LagChange {
 
     fn stands_still(&self) -> Option<LagReason> {
         let advanced = self.partitions.values().any(|growth| growth.consumed > 0.0);
-        (!advanced).then_some(LagReason::StandsStill)
+        let partitions = || self.behind().map(|(tp, _)| tp.clone()).collect();
+        (!advanced).then(|| LagReason::StandsStill {
+            partitions: partitions(),
+        })
     }
 
     fn hot_partition(&self) -> Option<LagReason> {
@@ -208,14 +223,17 @@ impl LagChange {
         })
     }
 
-    /// One broker's partitions are behind with several members, and those of the other brokers are not.
+    /// One broker's partitions are behind, whoever reads them, and those of the other brokers are not.
     fn slow_broker(&self) -> Option<LagReason> {
         let leaders: BTreeSet<_> = self.behind().map(|(_, growth)| growth.leader).collect();
         let members: BTreeSet<_> = self.behind().map(|(_, growth)| &growth.member).collect();
         let &Some(broker) = only(&leaders)? else {
             return None;
         };
-        let others_manage = self.in_time().any(|growth| growth.leader != Some(broker));
+        let mut in_time = self.in_time().peekable();
+        // A broker that gives some partitions in time is not slow.
+        let others_manage =
+            in_time.peek().is_some() && in_time.all(|growth| growth.leader != Some(broker));
         (others_manage && members.len() > 1).then(|| LagReason::SlowBroker {
             broker,
             partitions: self.behind().map(|(tp, _)| tp.clone()).collect(),
@@ -235,24 +253,45 @@ impl LagChange {
         })
     }
 
-    /// Everybody is behind: more of them would do, as far as there are partitions for them.
-    fn too_few(&self) -> LagReason {
-        let owners = self
-            .partitions
-            .values()
-            .filter_map(|growth| growth.owner.as_ref());
-        let have = owners.collect::<BTreeSet<_>>().len().max(1);
-        let each = (self.consumed() / have as f64).max(f64::MIN_POSITIVE);
+    /// Everybody is behind: more of them would do, as far as there are partitions for them. Streams share each topic by itself.
+    fn too_few(&self) -> Option<LagReason> {
+        let topic = self.worst_topic()?;
+        let partitions = self.partitions.iter().filter(|(tp, _)| tp.topic == topic);
+        let (mut produced, mut consumed, mut owners) = (0.0, 0.0, BTreeSet::new());
+        for (_, growth) in partitions.clone() {
+            produced += growth.produced;
+            consumed += growth.consumed;
+            owners.extend(&growth.owner);
+        }
+        if consumed <= 0.0 {
+            let behind = partitions.filter(|(_, growth)| growth.falls_behind());
+            let partitions = behind.map(|(tp, _)| tp.clone()).collect();
+            return Some(LagReason::StandsStill { partitions });
+        }
+        let have = owners.len().max(1);
         // Saturates where hardly anything is consumed.
-        let need = ((self.produced() / each).ceil() as usize).max(have + 1);
-        if need <= self.partition_count {
-            LagReason::TooFewMembers { have, need }
+        let need =
+            ((produced * have as f64 / consumed).ceil() as usize).max(have.saturating_add(1));
+        let partitions = self.partition_counts.get(&topic).copied().unwrap_or(0);
+        Some(if need <= partitions {
+            LagReason::TooFewMembers { topic, have, need }
         } else {
             LagReason::TooFewPartitions {
-                partitions: self.partition_count,
+                topic,
+                partitions,
                 need,
             }
+        })
+    }
+
+    /// The topic of whose partitions those that fall behind do so fastest, taken together.
+    fn worst_topic(&self) -> Option<Arc<str>> {
+        let mut topics: BTreeMap<&Arc<str>, f64> = BTreeMap::new();
+        for (tp, growth) in self.behind() {
+            *topics.entry(&tp.topic).or_default() += growth.growth();
         }
+        let worst = topics.into_iter().max_by(|a, b| a.1.total_cmp(&b.1));
+        worst.map(|(topic, _)| Arc::clone(topic))
     }
 }
 
@@ -284,10 +323,16 @@ impl fmt::Display for LagReason {
         match self {
             Self::NotRunning => f.write_str("no member is registered; start the consumers"),
             Self::NoReader { partitions } => {
-                write!(f, "nobody owns {}; see what keeps the members from it", list(partitions))
+                write!(
+                    f,
+                    "nobody owns {}; see what keeps the members from it",
+                    list(partitions)
+                )
             }
-            Self::StandsStill => f.write_str(
-                "no offset advanced at all: the members are stuck, or commit less often than this looked; look into them",
+            Self::StandsStill { partitions } => write!(
+                f,
+                "no offset of {} advanced at all: the members are stuck, or commit less often than this looked; look into them",
+                list(partitions)
             ),
             Self::SlowBroker { broker, partitions } => write!(
                 f,
@@ -304,14 +349,18 @@ impl fmt::Display for LagReason {
                 "{tp} gets {:.0} % of all messages, and one reader is too slow for that; no member more helps, only keys that spread further or a faster handler",
                 share * 100.0
             ),
-            Self::TooFewMembers { have, need } => write!(
+            Self::TooFewMembers { topic, have, need } => write!(
                 f,
-                "{have} streams are too few: at their rate it takes {need}; start {} more",
-                need - have
+                "{have} streams are too few for {topic}: at their rate it takes {need}; start {} more",
+                need.saturating_sub(*have)
             ),
-            Self::TooFewPartitions { partitions, need } => write!(
+            Self::TooFewPartitions {
+                topic,
+                partitions,
+                need,
+            } => write!(
                 f,
-                "at the present rate it takes {need} streams, and there are {partitions} partitions; add partitions, or make the handler faster"
+                "at the present rate it takes {need} streams for {topic}, which has {partitions} partitions; add partitions, or make the handler faster"
             ),
         }
     }

@@ -223,15 +223,24 @@ fn growing_lag_comes_with_its_reason() {
     assert_eq!(reason(&group, &even(100, 100)), None);
     assert_eq!(reason(&group, &even(100, 95)), None);
     assert_eq!(reason(&group, &even(0, 0)), None);
-    assert_eq!(reason(&group, &even(100, 0)), Some(LagReason::StandsStill));
+    let partitions = [0, 1, 2, 3].map(tp).to_vec();
+    assert_eq!(
+        reason(&group, &even(100, 0)),
+        Some(LagReason::StandsStill { partitions })
+    );
     // 400 come, 240 are finished by two streams: it takes four.
     assert_eq!(
         reason(&group, &even(100, 60)),
-        Some(LagReason::TooFewMembers { have: 2, need: 4 })
+        Some(LagReason::TooFewMembers {
+            topic: "t".into(),
+            have: 2,
+            need: 4
+        })
     );
     assert_eq!(
         reason(&group, &even(100, 40)),
         Some(LagReason::TooFewPartitions {
+            topic: "t".into(),
             partitions: 4,
             need: 5
         })
@@ -258,6 +267,34 @@ fn growing_lag_comes_with_its_reason() {
     assert_eq!(reason(&group, &every_other), Some(slow));
 }
 
+/// A topic of many partitions that is read in time says nothing of one that has too few.
+#[test]
+fn each_topic_is_counted_by_itself() {
+    let mut group = healthy();
+    let other = |partition| TopicPartition::new("z", partition);
+    for (index, owner) in [JAVA, OTHER].into_iter().enumerate() {
+        let view = partition(&thread(owner), 0, 90, 100);
+        group.partitions.insert(other(index as i32), view);
+    }
+    let moved = |behind| {
+        let in_time = [(100, 100); 4];
+        [&in_time[..], &[behind; 2]].concat()
+    };
+    assert_eq!(
+        reason(&group, &moved((100, 60))),
+        Some(LagReason::TooFewPartitions {
+            topic: "z".into(),
+            partitions: 2,
+            need: 4
+        })
+    );
+    let partitions = vec![other(0), other(1)];
+    assert_eq!(
+        reason(&group, &moved((100, 0))),
+        Some(LagReason::StandsStill { partitions })
+    );
+}
+
 #[test]
 fn a_group_that_nobody_reads_says_so_first() {
     let mut group = healthy();
@@ -279,7 +316,8 @@ fn rates_leave_out_what_is_not_known() {
     after.partitions.get_mut(&tp(0)).unwrap().log_end = None;
     after.partitions.get_mut(&tp(1)).unwrap().log_end = Some(130);
     let change = LagChange::between(&before, &after, Duration::from_secs(3));
-    assert_eq!((change.partitions.len(), change.partition_count), (3, 4));
+    assert_eq!(change.partitions.len(), 3);
+    assert_eq!(change.partition_counts, [("t".into(), 4)].into());
     assert_eq!(change.produced(), 10.0);
     assert_eq!(after.lag(), (60, 1));
 }

@@ -1,12 +1,15 @@
 use std::io::{self, Write};
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::Args;
 use divvy::TopicPartition;
-use divvy::admin::{GroupMember, GroupView, PartitionView};
+use divvy::admin::{GroupMember, GroupView, LagChange, PartitionView};
 use serde_json::{Value, json};
 
+use super::lag::{look, rates};
 use super::{GroupOptions, admin_with_or_without_brokers, age};
+use crate::options::duration;
 use crate::table::{Table, number, or_dash, print, text, width};
 
 /// Print a group's members, and for each partition its owner, the stored offset, the end of its log and the lag.
@@ -14,6 +17,10 @@ use crate::table::{Table, number, or_dash, print, text, width};
 pub(crate) struct Describe {
     #[command(flatten)]
     group: GroupOptions,
+
+    /// Look twice, so far apart, and print rates. Members that commit less often seem to stand still.
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    interval: Option<Duration>,
 }
 
 pub(crate) async fn run(args: Describe) -> Result<()> {
@@ -26,7 +33,7 @@ pub(crate) async fn run(args: Describe) -> Result<()> {
             "divvy: logs and offsets in Kafka are not known: {error:#}"
         );
     }
-    let view = options.describe(&admin).await?;
+    let (view, change) = look(options, &admin, args.interval).await?;
     if !view.is_known() {
         bail!(
             "group `{}` has no trace in ZooKeeper; if its offsets are in Kafka alone, name its topics with --topic; if brokers coordinate it, `divvy group list --managed` knows it",
@@ -34,15 +41,15 @@ pub(crate) async fn run(args: Describe) -> Result<()> {
         );
     }
     match options.json {
-        true => print(json_lines(&view)),
-        false => print(lines(&view)),
+        true => print(json_lines(&view, change.as_ref())),
+        false => print(lines(&view, change.as_ref())),
     }
 }
 
-fn lines(view: &GroupView) -> Vec<String> {
+fn lines(view: &GroupView, change: Option<&LagChange>) -> Vec<String> {
     let mut lines = members(view);
     lines.push(String::new());
-    lines.extend(partitions(view));
+    lines.extend(partitions(view, change));
     let orphans = view.orphans();
     if !orphans.is_empty() {
         let names: Vec<String> = orphans.iter().map(ToString::to_string).collect();
@@ -88,20 +95,21 @@ fn streams(member: &GroupMember) -> String {
     }
 }
 
-fn partitions(view: &GroupView) -> Vec<String> {
-    let columns = [text("topic"), number("partition")];
-    let numbers = ["committed", "log end", "lag"].map(number);
-    let columns = columns.into_iter().chain(numbers).chain([text("owner")]);
+fn partitions(view: &GroupView, change: Option<&LagChange>) -> Vec<String> {
+    let mut columns = vec![text("topic"), number("partition")];
+    columns.extend(["committed", "log end", "lag"].map(number));
+    if change.is_some() {
+        columns.extend(["in/s", "out/s"].map(number));
+    }
+    columns.push(text("owner"));
     let mut table = Table::new(columns);
     for (tp, partition) in &view.partitions {
-        table.row([
-            tp.topic.to_string(),
-            tp.partition.to_string(),
-            or_dash(partition.committed()),
-            or_dash(partition.log_end),
-            or_dash(partition.lag()),
-            owners(partition),
-        ]);
+        let mut row = vec![tp.topic.to_string(), tp.partition.to_string()];
+        let offsets = [partition.committed(), partition.log_end, partition.lag()];
+        row.extend(offsets.map(or_dash));
+        row.extend(change.map(|change| rates(change, tp)).into_iter().flatten());
+        row.push(owners(partition));
+        table.row(row);
     }
     let mut lines = table.lines(width());
     let (lag, unknown) = view.lag();
@@ -127,7 +135,7 @@ pub(super) fn sum(lag: i64, unknown: usize) -> String {
     }
 }
 
-fn json_lines(view: &GroupView) -> Vec<String> {
+fn json_lines(view: &GroupView, change: Option<&LagChange>) -> Vec<String> {
     let member = |member: &GroupMember| {
         json!({
             "kind": "member", "group": view.group, "member": member.consumer_id,
@@ -141,7 +149,7 @@ fn json_lines(view: &GroupView) -> Vec<String> {
     let partitions = view
         .partitions
         .iter()
-        .map(|(tp, p)| json_partition(view, tp, p));
+        .map(|(tp, p)| json_partition(view, change, tp, p));
     let missing = view.missing_topics.iter();
     let missing = missing.map(|topic| json!({"kind": "missing_topic", "topic": &**topic}));
     let forbidden = view.forbidden.iter();
@@ -150,13 +158,15 @@ fn json_lines(view: &GroupView) -> Vec<String> {
     all.map(|line| line.to_string()).collect()
 }
 
+/// A line for one partition, with its rates where there are two looks.
 pub(super) fn json_partition(
     view: &GroupView,
+    change: Option<&LagChange>,
     tp: &TopicPartition,
     partition: &PartitionView,
 ) -> Value {
     let owners: Vec<&str> = partition.claims.iter().map(|c| c.owner.as_str()).collect();
-    json!({
+    let mut line = json!({
         "kind": "partition", "group": view.group, "topic": &*tp.topic, "partition": tp.partition,
         "leader": partition.leader, "owners": owners,
         "orphan": owners.is_empty() && view.streams(&tp.topic) > 0,
@@ -165,5 +175,10 @@ pub(super) fn json_partition(
         "in_kafka": partition.in_kafka,
         "log_start": partition.log_start, "log_end": partition.log_end,
         "lag": partition.lag(), "trouble": partition.trouble,
-    })
+    });
+    if let Some(growth) = change.and_then(|change| change.partitions.get(tp)) {
+        line["produced_per_second"] = growth.produced.into();
+        line["consumed_per_second"] = growth.consumed.into();
+    }
+    line
 }

@@ -25,13 +25,7 @@ pub(crate) struct Lag {
 
 pub(crate) async fn run(args: Lag) -> Result<()> {
     let admin = args.group.admin().await?;
-    let (view, change) = match args.interval {
-        None => (args.group.describe(&admin).await?, None),
-        Some(interval) => {
-            let (view, change) = look_twice(&args.group, &admin, interval).await?;
-            (view, Some(change))
-        }
-    };
+    let (view, change) = look(&args.group, &admin, args.interval).await?;
     if args.group.json {
         return print(json_lines(&view, change.as_ref()));
     }
@@ -43,16 +37,20 @@ pub(crate) async fn run(args: Lag) -> Result<()> {
     print(lines)
 }
 
-async fn look_twice(
+/// A look at a group; with an interval a second one, and what happened in between.
+pub(super) async fn look(
     options: &GroupOptions,
     admin: &GroupAdmin,
-    interval: Duration,
-) -> Result<(GroupView, LagChange)> {
+    interval: Option<Duration>,
+) -> Result<(GroupView, Option<LagChange>)> {
     let (before, at) = (options.describe(admin).await?, Instant::now());
+    let Some(interval) = interval else {
+        return Ok((before, None));
+    };
     tokio::time::sleep(interval).await;
     let after = options.describe(admin).await?;
     let change = LagChange::between(&before, &after, at.elapsed());
-    Ok((after, change))
+    Ok((after, Some(change)))
 }
 
 /// Lag and rates of the whole group in a line.
@@ -118,14 +116,7 @@ pub(super) fn rates(change: &LagChange, tp: &TopicPartition) -> [String; 2] {
 }
 
 fn json_lines(view: &GroupView, change: Option<&LagChange>) -> Vec<String> {
-    let partition = |(tp, partition)| {
-        let mut line = json_partition(view, tp, partition);
-        if let Some(growth) = change.and_then(|change| change.partitions.get(tp)) {
-            line["produced_per_second"] = growth.produced.into();
-            line["consumed_per_second"] = growth.consumed.into();
-        }
-        line.to_string()
-    };
+    let partition = |(tp, partition)| json_partition(view, change, tp, partition).to_string();
     let (lag, unknown) = view.lag();
     let reason = change.and_then(LagChange::reason);
     let sum = json!({
