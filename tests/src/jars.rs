@@ -133,6 +133,14 @@ impl Jars {
     }
 }
 
+/// A program of the JDK that the tests use, such as `javac`.
+pub fn jdk(tool: &str) -> PathBuf {
+    match std::env::var_os("JAVA_HOME") {
+        Some(home) => Path::new(&home).join("bin").join(tool),
+        None => tool.into(),
+    }
+}
+
 fn cache_directory() -> Result<PathBuf> {
     match std::env::var_os("DIVVY_TEST_JARS") {
         Some(directory) => Ok(directory.into()),

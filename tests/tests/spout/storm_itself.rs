@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use divvy_tests::jars::jdk;
 use divvy_tests::{
     Cluster, Jars, KafkaVersion, Process, ZooKeeperView, example, paths, scale, turn, unique,
     wait_for, warden,
@@ -252,11 +252,4 @@ fn compile(jars: &str) -> Result<TempDir> {
         String::from_utf8_lossy(&compiled.stderr)
     );
     Ok(classes)
-}
-
-fn jdk(tool: &str) -> PathBuf {
-    match std::env::var_os("JAVA_HOME") {
-        Some(home) => Path::new(&home).join("bin").join(tool),
-        None => tool.into(),
-    }
 }
