@@ -55,6 +55,7 @@ mod driver;
 mod fence;
 mod listener;
 mod machine;
+mod metrics;
 mod topic_filter;
 mod view;
 
@@ -70,5 +71,6 @@ pub use machine::{
     Action, Event, GroupEvent, Incarnation, Membership, MembershipConfig, Operation, Owners,
     Ownership, PartitionState, SessionEvent, Time, Token,
 };
+pub use metrics::describe_metrics;
 pub use topic_filter::{TopicFilter, Topics};
 pub use view::{OwnRegistration, PoisonKind, PoisonMember, View};

@@ -14,6 +14,7 @@ use crate::backoff::Backoff;
 use crate::config::{BrokerVersionSetting, ClientConfig};
 use crate::connection::Connection;
 use crate::error::{Error, Result};
+use crate::metrics;
 use crate::negotiate::{self, Hint};
 use crate::transport;
 
@@ -194,6 +195,7 @@ impl Broker {
         let address = mapped.unwrap_or(&self.address);
         let stream = transport::connect(address, config.security, config.connect_timeout)
             .await
+            .inspect_err(|_| metrics::not_connected(&self.address.to_string()))
             .map_err(|source| Error::Connect {
                 broker: match mapped {
                     Some(address) => format!("{} (mapped to {address})", self.address),

@@ -11,6 +11,7 @@ use tokio::sync::{Notify, SetOnce, mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::error::{Error, Result};
+use crate::metrics::{self, OpenConnection};
 use crate::sync::lock;
 use crate::transport::{FrameError, FrameReader, Stream};
 
@@ -149,6 +150,19 @@ impl Connection {
         version: i16,
         timeout: Duration,
     ) -> Result<Bytes> {
+        let began = Instant::now();
+        let answered = self.send(request, version, timeout).await;
+        let took = began.elapsed();
+        metrics::requested(&self.shared.broker, R::API.name(), took, answered.is_err());
+        answered
+    }
+
+    async fn send<R: Request>(
+        &self,
+        request: &R,
+        version: i16,
+        timeout: Duration,
+    ) -> Result<Bytes> {
         let correlation_id = self.shared.correlation.fetch_add(1, Ordering::Relaxed);
         let frame = api::encode_request(request, version, correlation_id, &self.shared.client_id)
             .map_err(|error| Error::Encode {
@@ -252,6 +266,7 @@ async fn drive(
     mut queue: mpsc::Receiver<Outgoing>,
     max_response_bytes: usize,
 ) {
+    let _open = OpenConnection::to(&shared.broker);
     let (input, output) = tokio::io::split(stream);
     let error = tokio::select! {
         result = write_requests(&shared, output, &mut queue) => result.err(),

@@ -30,6 +30,15 @@
 
 pub mod blocking;
 
+/// Describes every metric to the recorder that is installed, as docs/metrics.md lists them, for recorders that pass descriptions
+/// on.
+pub fn describe_metrics() {
+    divvy_client::describe_metrics();
+    divvy_simple_consumer::describe_metrics();
+    divvy_balanced_consumer::describe_metrics();
+    divvy_producer::describe_metrics();
+}
+
 /// Looking at groups from outside, and mending what is wrong with them.
 pub use divvy_balanced_consumer::admin;
 pub use divvy_balanced_consumer::{

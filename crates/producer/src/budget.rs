@@ -1,7 +1,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use ::metrics::Gauge;
 use tokio::sync::Notify;
+
+use crate::metrics;
 
 /// The bytes that records may take for as long as they have no outcome.
 #[derive(Debug)]
@@ -9,6 +12,7 @@ pub(crate) struct Budget {
     free: AtomicUsize,
     /// Some of it was given back.
     room: Notify,
+    reserved: Gauge,
 }
 
 /// A part of a [`Budget`]; given back when it is dropped.
@@ -23,6 +27,7 @@ impl Budget {
         Arc::new(Self {
             free: AtomicUsize::new(bytes),
             room: Notify::new(),
+            reserved: metrics::buffered(),
         })
     }
 
@@ -43,6 +48,9 @@ impl Budget {
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |free| {
                 free.checked_sub(bytes)
             });
+        if taken.is_ok() {
+            self.reserved.increment(metrics::number(bytes));
+        }
         taken.is_ok()
     }
 }
@@ -81,6 +89,7 @@ impl Drop for Reservation {
         // Who has nothing must wake nobody: it may be the one who waits, in vain.
         if self.bytes > 0 {
             self.budget.free.fetch_add(self.bytes, Ordering::Relaxed);
+            self.budget.reserved.decrement(metrics::number(self.bytes));
             self.budget.room.notify_waiters();
         }
     }

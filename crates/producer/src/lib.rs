@@ -34,6 +34,7 @@ mod encode;
 mod encoder;
 mod error;
 mod lane;
+mod metrics;
 mod outcome;
 mod partitioner;
 mod producer;
@@ -53,6 +54,7 @@ pub use delivery::Delivery;
 pub use divvy_protocol::compression::Compression;
 pub use encoder::Encoder;
 pub use error::{Error, Result};
+pub use metrics::describe_metrics;
 pub use partitioner::{
     DefaultPartitioner, FnPartitioner, HashingPartitioner, Partitioner, Partitions,
     RandomPartitioner, RoundRobinPartitioner, murmur2,

@@ -161,6 +161,58 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// Every name that [`Event::name`] gives.
+    pub(crate) const NAMES: [&str; 20] = [
+        "assigned",
+        "revoked",
+        "lost",
+        "suspended",
+        "resumed",
+        "fenced",
+        "stalled",
+        "idle",
+        "waiting",
+        "orphan",
+        "disagreement",
+        "committed",
+        "reset",
+        "stuck",
+        "ack_timeout",
+        "given_up",
+        "corrupt",
+        "blocked",
+        "topic_gone",
+        "error",
+    ];
+
+    /// A short name for logs, scripts and metrics.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Assigned { .. } => "assigned",
+            Self::Revoked { .. } => "revoked",
+            Self::Lost { .. } => "lost",
+            Self::Suspended { .. } => "suspended",
+            Self::Resumed { .. } => "resumed",
+            Self::Fenced { .. } => "fenced",
+            Self::Stalled { .. } => "stalled",
+            Self::Idle => "idle",
+            Self::Waiting { .. } => "waiting",
+            Self::Orphan { .. } => "orphan",
+            Self::Disagreement { .. } => "disagreement",
+            Self::Committed { .. } => "committed",
+            Self::Reset { .. } => "reset",
+            Self::Stuck { .. } => "stuck",
+            Self::AckTimeout { .. } => "ack_timeout",
+            Self::GivenUp { .. } => "given_up",
+            Self::Corrupt { .. } => "corrupt",
+            Self::Blocked { .. } => "blocked",
+            Self::TopicGone { .. } => "topic_gone",
+            Self::Error { .. } => "error",
+        }
+    }
+}
+
 /// What became of a message of a spout that has failed too often.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

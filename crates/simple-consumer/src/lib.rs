@@ -43,6 +43,7 @@ mod event;
 mod gate;
 mod handle;
 mod message;
+mod metrics;
 mod offsets;
 mod progress;
 mod receiver;
@@ -64,6 +65,7 @@ pub use event::{Event, Events, Fate, ResetReason};
 pub use gate::{AlwaysOpen, Gate};
 pub use handle::Handle;
 pub use message::{Message, OwnedMessage};
+pub use metrics::describe_metrics;
 pub use offsets::{
     BrokerOffsets, DualOffsets, KafkaOffsets, MemoryOffsets, OffsetStore, ZooKeeperOffsets,
     with_storage,

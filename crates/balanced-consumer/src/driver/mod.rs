@@ -35,6 +35,7 @@ use crate::dialect::OwnerDirectories;
 use crate::fence::{FenceReport, GroupOffsets};
 use crate::listener::RebalanceListener;
 use crate::machine::{Event, Incarnation, Membership, MembershipConfig, SessionEvent, Time, Token};
+use crate::metrics::GroupMeter;
 use crate::topic_filter::TopicFilter;
 
 /// How often a member that left because of its application looks whether that goes on.
@@ -140,6 +141,7 @@ pub(crate) struct Driver {
     settled: watch::Sender<bool>,
     /// The partitions that each topic had when this member first saw it.
     original: BTreeMap<Arc<str>, Vec<i32>>,
+    meter: GroupMeter,
 }
 
 /// What woke the loop.
@@ -161,11 +163,13 @@ enum Wake {
 
 impl Driver {
     pub(crate) fn new(member: Member, engine: Arc<Engine>, settled: watch::Sender<bool>) -> Self {
+        let origin = Instant::now();
         Self {
             machine: Membership::new(member.machine.clone(), member.seed),
+            meter: GroupMeter::new(&member.group, origin),
             member,
             engine,
-            origin: Instant::now(),
+            origin,
             registry: None,
             changes: None,
             lease: None,
@@ -199,8 +203,9 @@ impl Driver {
             // What the listener is being told of is not handed out yet.
             let held = |(tp, ..): (&TopicPartition, _, _)| self.gates.contains_key(tp);
             let held = self.machine.owned().all(held);
-            self.settled
-                .send_replace(followed && held && self.machine.is_settled());
+            let settled = followed && held && self.machine.is_settled();
+            self.meter.settled(settled, Instant::now());
+            self.settled.send_replace(settled);
             if self.machine.is_closed() && self.follower.is_none() {
                 return;
             }
@@ -314,6 +319,7 @@ impl Driver {
     fn handle(&mut self, event: Event) {
         let now = self.now();
         tracing::trace!(?event, "group event");
+        self.meter.note(&event);
         self.machine.handle_event(now, event);
     }
 

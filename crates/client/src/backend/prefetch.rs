@@ -6,6 +6,7 @@ use divvy_protocol::TopicPartition;
 use tokio::sync::Notify;
 
 use super::{Chunk, FetchError};
+use crate::metrics::QueueMeter;
 use crate::sync::lock;
 
 /// One start of one partition. What was fetched for an earlier start is not taken into the queue any more.
@@ -20,6 +21,7 @@ pub struct Generation(u64);
 #[derive(Debug)]
 pub struct Prefetch {
     budget: usize,
+    meter: QueueMeter,
     state: Mutex<State>,
     /// Something can be taken out.
     ready: Notify,
@@ -42,6 +44,13 @@ struct Line {
     /// How many bytes they are; also where a backend sees it without the lock.
     bytes: Arc<AtomicUsize>,
     ready: Arc<Notify>,
+    meter: QueueMeter,
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.meter.took(self.bytes.load(Ordering::Relaxed));
+    }
 }
 
 impl Prefetch {
@@ -49,6 +58,7 @@ impl Prefetch {
     pub fn new(budget: usize) -> Arc<Self> {
         Arc::new(Self {
             budget,
+            meter: QueueMeter::new(),
             state: Mutex::default(),
             ready: Notify::new(),
             demand: Notify::new(),
@@ -62,7 +72,7 @@ impl Prefetch {
         let generation = Generation(state.generations);
         state.turns.retain(|other| other != tp);
         let ready = match state.lines.remove(tp) {
-            Some(line) => line.ready,
+            Some(line) => Arc::clone(&line.ready),
             None => Arc::default(),
         };
         let line = Line {
@@ -70,6 +80,7 @@ impl Prefetch {
             items: VecDeque::new(),
             bytes: Arc::default(),
             ready,
+            meter: self.meter.clone(),
         };
         state.lines.insert(tp.clone(), line);
         drop(state);
@@ -109,6 +120,8 @@ impl Prefetch {
             turns.push_back(tp.clone());
         }
         line.bytes.fetch_add(size(&item), Ordering::Relaxed);
+        let fetched = item.as_ref().map_or(0, |chunk| chunk.entries.len());
+        self.meter.put(fetched, size(&item));
         line.items.push_back(item);
         let ready = Arc::clone(&line.ready);
         drop(state);
@@ -130,6 +143,7 @@ impl Prefetch {
         let line = lines.get_mut(&tp)?;
         let item = line.items.pop_front()?;
         line.bytes.fetch_sub(size(&item), Ordering::Relaxed);
+        self.meter.took(size(&item));
         if !line.items.is_empty() {
             turns.push_back(tp.clone());
         }

@@ -8,6 +8,7 @@ use super::buffer::{Buffer, Entry};
 use super::{Limits, Slot};
 use crate::budget::{Budget, Reservation};
 use crate::error::{Error, Result};
+use crate::metrics::TopicMeter;
 use crate::outcome::{Appended, Outcome};
 use crate::record::{BATCH_OVERHEAD, Fields};
 
@@ -37,6 +38,7 @@ pub(crate) struct Batch {
     pub(super) sealed: bool,
     pub(super) last_error: Option<Error>,
     pub(super) outcome: Arc<Outcome>,
+    meter: Arc<TopicMeter>,
     /// Its part of the budget: its capacity and what it takes beside.
     reservation: Reservation,
 }
@@ -47,6 +49,7 @@ impl Batch {
     pub(super) fn begin(
         tp: &TopicPartition,
         slot: Slot,
+        meter: &Arc<TopicMeter>,
         (least, wanted): (usize, usize),
         budget: &Arc<Budget>,
         (created, deadline): (Instant, Instant),
@@ -70,6 +73,7 @@ impl Batch {
             deadline,
             sealed: false,
             last_error: None,
+            meter: Arc::clone(meter),
             reservation,
         })
     }
@@ -148,6 +152,7 @@ impl Batch {
             sealed: true,
             last_error: self.last_error.clone(),
             outcome: Arc::clone(&self.outcome),
+            meter: Arc::clone(&self.meter),
             reservation: self.reservation.split_off(records.capacity()),
             records,
         };
@@ -163,13 +168,22 @@ impl Batch {
     }
 
     /// Says what became of it, as far as that was not said before.
-    pub(super) fn complete(self, result: &Result<Appended>) -> bool {
+    pub(super) fn complete(self, result: &Result<Appended>, now: Instant) -> bool {
+        if result.is_ok() && !self.is_complete() {
+            let after = now.saturating_duration_since(self.created);
+            self.meter.delivered(self.len(), self.wire_size, after);
+        } else if !self.is_complete() {
+            self.meter.failed(self.numbers().len());
+        }
         self.outcome.complete(self.numbers.clone(), result)
     }
 }
 
 impl Drop for Batch {
     fn drop(&mut self) {
+        if !self.is_complete() {
+            self.meter.failed(self.numbers().len());
+        }
         let closed = Err(Error::Closed);
         self.outcome.complete(self.numbers.clone(), &closed);
     }

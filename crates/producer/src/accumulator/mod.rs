@@ -156,7 +156,7 @@ impl Accumulator {
             let now = now();
             let room = (record.kept_size(), queue.room(limits));
             let times = (now, now + limits.delivery_timeout);
-            let batch = Batch::begin(&queue.tp, slot, room, &self.budget, times);
+            let batch = Batch::begin(&queue.tp, slot, &queue.meter, room, &self.budget, times);
             queue.batches.push_back(batch.ok_or(Refused::NoRoom)?);
         }
         let Queue {
@@ -244,9 +244,13 @@ impl Accumulator {
     /// Fails everything that has no outcome yet, takes no more, and lists what it was.
     pub(crate) fn abandon(&mut self) -> Vec<Pending> {
         self.close();
-        let pending: Vec<Pending> = self.queues.iter().flat_map(Queue::pending).collect();
-        for Pending { outcome, numbers } in &pending {
-            outcome.complete(numbers.clone(), &Err(Error::Closed));
+        let mut pending = Vec::new();
+        for queue in &self.queues {
+            for Pending { outcome, numbers } in queue.pending() {
+                queue.meter.failed(numbers.len());
+                outcome.complete(numbers.clone(), &Err(Error::Closed));
+                pending.push(Pending { outcome, numbers });
+            }
         }
         self.queues.clear();
         self.slots.clear();

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::batch::Batch;
 use super::{Limits, Pending};
 use crate::error::Error;
+use crate::metrics::TopicMeter;
 use crate::outcome::Outcome;
 
 /// The batches of one partition, oldest first. Only the first is ever sent, and one at a time.
@@ -23,6 +24,7 @@ pub(super) struct Queue {
     pub(super) turn: u64,
     /// How many bytes of records the last batch had: about what the next one will have.
     usual: usize,
+    pub(super) meter: Arc<TopicMeter>,
 }
 
 /// What is remembered of a batch that is on its way.
@@ -43,6 +45,7 @@ impl InFlight {
 impl Queue {
     pub(super) fn new(tp: TopicPartition, limits: &Limits) -> Self {
         Self {
+            meter: Arc::new(TopicMeter::new(&tp.topic)),
             tp,
             batches: VecDeque::new(),
             in_flight: None,
@@ -96,6 +99,9 @@ impl Queue {
         };
         if let Some(sent) = self.in_flight.as_ref().filter(|sent| sent.deadline <= now) {
             let error = expired(&self.tp, None);
+            if sent.is_pending() {
+                self.meter.failed(sent.numbers.len());
+            }
             sent.outcome.complete(sent.numbers.clone(), &error);
         }
         let is_late = |batch: &Batch| batch.deadline <= now;
@@ -104,7 +110,7 @@ impl Queue {
                 return;
             };
             let error = expired(&self.tp, batch.last_error.clone());
-            batch.complete(&error);
+            batch.complete(&error, now);
         }
     }
 

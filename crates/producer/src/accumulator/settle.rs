@@ -19,6 +19,7 @@ impl Accumulator {
             Err(error) if self.limits.allow_another_try(&error, &batch) => error,
             Err(error) if is_too_large(&error) && batch.len() > 1 && !batch.is_complete() => {
                 tracing::debug!(tp = %batch.tp, records = batch.len(), %error, "a batch will be sent in two halves");
+                queue.meter.put_back();
                 self.put_back_halved(batch);
                 return true;
             }
@@ -29,10 +30,11 @@ impl Accumulator {
                 }
                 queue.backoff.succeed();
                 queue.retry_at = None;
-                batch.complete(&settled);
+                batch.complete(&settled, now);
                 return false;
             }
         };
+        queue.meter.put_back();
         let pause = queue.backoff.fail();
         tracing::debug!(tp = %batch.tp, %error, ?pause, "a batch will be sent again");
         queue.retry_at = Some(now + pause);
@@ -66,7 +68,7 @@ impl Accumulator {
                 Err(error) if stored.is_none_or(|stored| stored < at) => failed.push((part, error)),
                 Err(error) => {
                     tracing::warn!(tp = %part.tp, records, %error, "a part of a batch was not delivered");
-                    part.complete(&Err(error));
+                    part.complete(&Err(error), now);
                 }
                 stored => {
                     self.settle(part, stored, now);

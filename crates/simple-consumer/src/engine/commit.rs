@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use divvy_client::{Error as ClientError, TopicPartition};
 use tokio::time::Instant;
+use tracing::{Instrument, info_span};
 
 use super::position::unanswered;
 use super::{Engine, Held};
@@ -135,6 +136,7 @@ impl Engine {
 
     async fn write(&self, store: &dyn OffsetStore, mut due: Vec<Due>) -> Result<()> {
         let mut failed = self.withhold(&mut due);
+        self.meter.withheld(failed.len());
         if due.is_empty() {
             return if failed.is_empty() {
                 Ok(())
@@ -146,7 +148,13 @@ impl Engine {
             .iter()
             .map(|due| (due.assignment.clone(), due.offset))
             .collect();
-        let mut results = match store.commit(&offsets).await {
+        let (began, withheld) = (Instant::now(), failed.len());
+        let span = info_span!(
+            "store_offsets",
+            group = self.config.group,
+            member = self.consumer_id
+        );
+        let mut results = match store.commit(&offsets).instrument(span).await {
             Ok(results) => results,
             Err(error) => offsets
                 .iter()
@@ -172,6 +180,8 @@ impl Engine {
             }
         }
         drop(state);
+        self.meter
+            .committed(done.len(), failed.len() - withheld, now - began);
         if !done.is_empty() {
             self.emit(Event::Committed { offsets: done });
         }

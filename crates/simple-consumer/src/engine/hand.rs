@@ -11,6 +11,7 @@ use crate::config::AckMode;
 use crate::error::Error;
 use crate::event::Event;
 use crate::gate::Gate;
+use crate::metrics::PartitionMeter;
 use crate::sync::lock;
 
 /// What a receiver took out of the queue.
@@ -36,12 +37,14 @@ pub(crate) struct Hand {
     recalled: AtomicBool,
     /// Messages below this offset are finished.
     finished: AtomicI64,
+    meter: PartitionMeter,
 }
 
 impl Hand {
-    fn new(gate: &Arc<dyn Gate>) -> Arc<Self> {
+    fn new(held: &Held) -> Arc<Self> {
         Arc::new(Self {
-            gate: Arc::clone(gate),
+            gate: Arc::clone(&held.gate),
+            meter: held.holding.meter.clone(),
             recalled: AtomicBool::new(false),
             finished: AtomicI64::new(i64::MIN),
         })
@@ -55,6 +58,15 @@ impl Hand {
     /// Finishes the messages below an offset.
     pub(crate) fn finish_below(&self, next_offset: i64) {
         self.finished.store(next_offset, Ordering::Release);
+    }
+
+    /// Counts messages that were handed out, so many before the end of the log.
+    pub(crate) fn count(&self, messages: usize, lag: i64) {
+        self.meter.handed_out(messages);
+        // What was recalled may be in other hands already.
+        if !self.recalled.load(Ordering::Acquire) {
+            self.meter.lag(lag);
+        }
     }
 }
 
@@ -99,10 +111,13 @@ impl Engine {
                 .is_some_and(|held| held.receiver == receiver && !held.paused && held.is_open())
                 && wanted(tp)
         })?;
-        let epoch = state.partitions.get(&tp)?.epoch;
+        let held = state.partitions.get(&tp)?;
         Some(match item {
-            Ok(chunk) => Taken::Chunk(chunk, epoch),
-            Err(error) => Taken::Error(error, epoch),
+            Ok(chunk) => {
+                held.holding.meter.took(chunk.entries.len());
+                Taken::Chunk(chunk, held.epoch)
+            }
+            Err(error) => Taken::Error(error, held.epoch),
         })
     }
 
@@ -165,7 +180,7 @@ impl Engine {
             return None;
         }
         held.catch_up();
-        let hand = Hand::new(&held.gate);
+        let hand = Hand::new(held);
         held.in_hand = Some(InHand {
             epoch,
             hand: Arc::clone(&hand),
@@ -280,7 +295,7 @@ impl Engine {
         self.backend.stop(tp);
         drop(state);
         let (tp, why) = (tp.clone(), error.to_string());
-        self.events.emit(Event::Corrupt {
+        self.emit(Event::Corrupt {
             tp: tp.clone(),
             offset,
             why: why.clone(),

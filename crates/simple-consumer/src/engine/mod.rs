@@ -33,6 +33,7 @@ use crate::config::ConsumerConfig;
 use crate::error::{Error, Result};
 use crate::event::{Event, Events};
 use crate::gate::Gate;
+use crate::metrics::{ConsumerMeter, Holding};
 use crate::offsets::OffsetStore;
 use crate::progress::Progress;
 use crate::sync::lock;
@@ -44,6 +45,7 @@ pub struct Engine {
     backend: Arc<dyn Backend>,
     store: Option<Arc<dyn OffsetStore>>,
     events: Events,
+    meter: ConsumerMeter,
     runtime: Executor,
     state: Mutex<State>,
     /// Something was given back, acknowledged, or taken away.
@@ -97,6 +99,8 @@ struct Held {
     receiver: usize,
     /// How often the entry at this offset came damaged.
     corrupt: Option<(i64, u32)>,
+    /// What is counted of it, and that it is held.
+    holding: Holding,
 }
 
 impl State {
@@ -150,6 +154,7 @@ impl Engine {
         runtime: impl Into<Executor>,
     ) -> Arc<Self> {
         Arc::new(Self {
+            meter: ConsumerMeter::new(config.group.as_deref()),
             config,
             consumer_id,
             backend,
@@ -215,6 +220,7 @@ impl Engine {
         let epoch = state.next_epoch();
         let tp = assignment.tp.clone();
         let held = Held {
+            holding: self.meter.holding(&tp),
             receiver: if self.config.separate_streams {
                 assignment.stream
             } else {
@@ -380,6 +386,7 @@ impl Engine {
 
     /// Reports an event.
     pub fn emit(&self, event: Event) {
+        self.meter.note(&event);
         self.events.emit(event);
     }
 }

@@ -180,6 +180,7 @@ impl Receiver {
             self.pending.push_front(pending);
         }
         let open = Open {
+            counted: decoded.records.len(),
             place: Place {
                 cursor: Cursor::default(),
                 left: decoded.records.len(),
@@ -205,6 +206,7 @@ impl Receiver {
             return;
         };
         let open = Open {
+            counted: 0,
             place: Place {
                 cursor: Cursor::default(),
                 left: 0,

@@ -73,7 +73,8 @@ impl Receiver {
     pub(crate) fn give_back(&mut self) {
         self.one_in_turn = false;
         for tp in self.in_hand.drain(..) {
-            if let Some(open) = self.open.get(&tp) {
+            if let Some(open) = self.open.get_mut(&tp) {
+                open.count();
                 let epoch = open.origin.epoch;
                 self.engine.give_back(&tp, epoch, open.place.yielded);
             }
@@ -244,10 +245,10 @@ impl Receiver {
                     && filter.is_none_or(|filter| filter.contains(*tp))
             })
             .map(|(tp, _)| tp.clone())?;
-        let open = self.open.remove(&tp)?;
+        let mut open = self.open.remove(&tp)?;
         let epoch = open.origin.epoch;
         self.engine.give_back(&tp, epoch, open.place.yielded);
-        open.error
+        open.error.take()
     }
 }
 

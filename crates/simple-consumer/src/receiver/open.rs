@@ -17,6 +17,8 @@ pub(crate) struct Open {
     pub(crate) place: Place,
     /// What of it the application has, as the engine knows it; `None` before the first is handed out.
     pub(super) hand: Option<Arc<Hand>>,
+    /// How many records were left when those that were yielded were counted last.
+    pub(super) counted: usize,
     /// Why there is nothing behind the last record.
     pub(super) error: Option<Error>,
 }
@@ -88,5 +90,24 @@ impl Open {
         if let Some(hand) = &self.hand {
             hand.finish_below(self.place.yielded);
         }
+    }
+
+    /// Counts what was yielded since the last time.
+    pub(super) fn count(&mut self) {
+        if let Some(hand) = &self.hand {
+            let yielded = self.counted.saturating_sub(self.place.left);
+            let lag = self
+                .origin
+                .high_watermark
+                .saturating_sub(self.place.yielded);
+            hand.count(yielded, lag);
+            self.counted = self.place.left;
+        }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.count();
     }
 }
