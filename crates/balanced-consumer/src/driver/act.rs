@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use divvy_protocol::TopicPartition;
 use futures_util::FutureExt;
+use tracing::{Instrument, Span, info_span};
 
 use super::registry::Registry;
 use super::{Answer, Driver};
@@ -43,6 +44,8 @@ impl Driver {
     }
 
     fn begin(&mut self, action: Action, round: &mut Round) {
+        let span = span_of(&action);
+        let _entered = span.enter();
         match action {
             Action::OpenSession { incarnation } => self.open_session(incarnation),
             Action::Register => self.with_registry(
@@ -99,7 +102,10 @@ impl Driver {
         let operation = operation(registry);
         self.spawn(incarnation, async move {
             match operation.await {
-                Ok(event) => vec![event],
+                Ok(event) => {
+                    tell(&event);
+                    vec![event]
+                }
                 // The end of the session is the answer to all that was outstanding.
                 Err(error) if error.is_session_over() => Vec::new(),
                 Err(error) => vec![failed(error.to_string())],
@@ -113,7 +119,7 @@ impl Driver {
         events: impl Future<Output = Vec<SessionEvent>> + Send + 'static,
     ) {
         let answer = events.map(move |events| Answer::new(incarnation, events));
-        self.tasks.push(answer.boxed());
+        self.tasks.push(answer.in_current_span().boxed());
     }
 
     fn nudge(&mut self) {
@@ -161,5 +167,32 @@ impl Driver {
             }
             vec![SessionEvent::SessionClosed]
         });
+    }
+}
+
+/// Within what single partitions are worked on, for the log.
+fn span_of(action: &Action) -> Span {
+    macro_rules! span {
+        ($name:literal, $tp:expr) => {
+            info_span!($name, topic = %$tp.topic, partition = $tp.partition)
+        };
+    }
+    match action {
+        Action::Claim { tp, .. } => span!("claim", tp),
+        Action::Position { tp, .. } => span!("position", tp),
+        Action::Commit { tp } => span!("commit", tp),
+        Action::Release { tp, .. } => span!("release", tp),
+        Action::CheckOwner { tp, .. } => span!("check_owner", tp),
+        _ => Span::none(),
+    }
+}
+
+/// Says in the log what came of what was done with a partition.
+fn tell(event: &SessionEvent) {
+    match event {
+        SessionEvent::Claimed { token, .. } => tracing::debug!(token = token.0, "claimed"),
+        SessionEvent::ClaimRefused { owner, .. } => tracing::debug!(owner, "refused"),
+        SessionEvent::Released { .. } => tracing::debug!("released"),
+        _ => {}
     }
 }

@@ -11,6 +11,7 @@ use futures_util::FutureExt;
 use futures_util::future::join_all;
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
+use tracing::Instrument;
 
 use super::{Answer, Driver, Registered, assignment};
 use crate::assignor::ConsumerThreadId;
@@ -68,7 +69,7 @@ impl Driver {
                 ..Answer::new(incarnation, vec![event])
             }
         };
-        self.tasks.push(task.boxed());
+        self.tasks.push(task.in_current_span().boxed());
     }
 
     /// Commits again what a PyKafka member wrote over after it had given a partition up.
