@@ -12,6 +12,7 @@ use tracing::warn;
 
 use crate::errors::usage;
 use crate::events::{EventFormat, Reporter};
+use crate::metrics::MetricsOptions;
 use crate::options::{ClusterOptions, ReadOptions, Reset, Storage, duration};
 use crate::pump::{self, PrintOptions};
 
@@ -103,6 +104,9 @@ pub(crate) struct Consume {
     /// How group events are shown on stderr.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     events: EventFormat,
+
+    #[command(flatten)]
+    metrics: MetricsOptions,
 
     #[command(flatten)]
     read: ReadOptions,
@@ -224,6 +228,7 @@ pub(crate) async fn run(args: Consume) -> Result<()> {
     config.consumer.drain_timeout = DRAIN;
     config.close_timeout = Duration::from_millis(700);
     config.validate()?;
+    args.metrics.start().await?;
     let client = args.cluster.connect(args.session_timeout).await?;
     let consumer = BalancedConsumer::new(&client, config)?;
     let reporter = Reporter {

@@ -9,6 +9,7 @@ mod errors;
 mod events;
 mod format;
 mod group;
+mod metrics;
 mod offsets;
 mod options;
 mod output;

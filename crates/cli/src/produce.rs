@@ -17,6 +17,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use self::lines::Line;
 use self::partitioning::Partitioning;
 use self::report::{Reporter, Sent, show_failure};
+use crate::metrics::MetricsOptions;
 use crate::options::{BackendOptions, ClusterOptions, duration};
 use crate::signals;
 
@@ -93,6 +94,9 @@ pub(crate) struct Produce {
     #[command(flatten)]
     backend: BackendOptions,
 
+    #[command(flatten)]
+    metrics: MetricsOptions,
+
     /// Print a line of JSON on stdout for each acknowledged message: topic, partition, offset, key and value.
     #[arg(long)]
     report: bool,
@@ -105,6 +109,7 @@ pub(crate) struct Produce {
 pub(crate) async fn run(args: Produce) -> Result<()> {
     let config = args.backend.apply_to_producer(args.config())?;
     config.validate().map_err(plain)?;
+    args.metrics.start().await?;
     let client = args.cluster.connect(SESSION_TIMEOUT).await?;
     let producer = Producer::new(&client, config).map_err(plain)?;
     let partitions = producer.partitions_for(&args.topic).await.map_err(plain)?;

@@ -10,6 +10,7 @@ use divvy::{
 use crate::compare::{self, Part};
 use crate::errors::usage;
 use crate::events::{EventFormat, Reporter};
+use crate::metrics::MetricsOptions;
 use crate::options::{ClusterOptions, ReadOptions, no_rdkafka};
 use crate::pump::{self, PrintOptions, Until};
 
@@ -60,6 +61,9 @@ pub(crate) struct Tail {
     events: EventFormat,
 
     #[command(flatten)]
+    metrics: MetricsOptions,
+
+    #[command(flatten)]
     read: ReadOptions,
 
     #[command(flatten)]
@@ -108,6 +112,7 @@ pub(crate) async fn run(args: Tail) -> Result<()> {
         return Err(no_rdkafka("--compare-backends"));
     }
 
+    args.metrics.start().await?;
     let client = args.cluster.connect(SESSION_TIMEOUT).await?;
     client.use_topics(&args.topics).await?;
     let tps = partitions(&client, &args)?;
