@@ -29,8 +29,8 @@ use std::time::Duration;
 
 use divvy::spout::MessageId;
 use divvy::{
-    AckMode, BalancedConsumer, BalancedConsumerConfig, Client, ClientConfig, CrashRelease, Error,
-    Event, Spout, SpoutConfig, ZooKeeper, ZooKeeperConfig, crash_release,
+    AckMode, Assignment, BalancedConsumer, BalancedConsumerConfig, Client, ClientConfig,
+    CrashRelease, Error, Event, Spout, SpoutConfig, ZooKeeper, ZooKeeperConfig, crash_release,
 };
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::broadcast;
@@ -196,8 +196,25 @@ impl Task {
                 }
                 _ => Level::Warn,
             };
-            self.storm.log(level, &format!("{event:?}"))?;
+            self.storm.log(level, &describe(&event))?;
         }
         Ok(())
+    }
+}
+
+fn describe(event: &Event) -> String {
+    let list = |partitions: &[Assignment]| {
+        let partitions = partitions.iter().map(ToString::to_string);
+        partitions.collect::<Vec<_>>().join(", ")
+    };
+    match event {
+        Event::Assigned { partitions } => format!("assigned: {}", list(partitions)),
+        Event::Revoked { partitions } => format!("revoked: {}", list(partitions)),
+        Event::Suspended { partitions } => format!("suspended: {}", list(partitions)),
+        Event::Resumed { partitions } => format!("resumed: {}", list(partitions)),
+        Event::Lost { partitions, reason } => format!("lost: {}: {reason}", list(partitions)),
+        Event::Error { message } => message.clone(),
+        // The others happen seldom, and have names that speak.
+        event => format!("{event:?}"),
     }
 }

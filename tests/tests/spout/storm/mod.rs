@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use divvy_tests::{
-    Cluster, KafkaVersion, ZooKeeperView, example, on_both_versions, scale, unique, wait_for,
-    warden,
+    Cluster, KafkaVersion, ZooKeeperView, example, on_both_versions, on_embedded, scale, unique,
+    wait_for, warden,
 };
 use tempfile::TempDir;
 
@@ -31,6 +31,7 @@ on_both_versions!(
     ten_spouts_lose_nothing_when_tuples_fail_and_spouts_are_killed,
     twenty_spouts_lose_nothing_when_tuples_fail_and_spouts_are_killed,
 );
+on_embedded!(ten_spouts_emit_every_tuple_once);
 
 const PARTITIONS: usize = 20;
 const PATIENCE: Duration = Duration::from_secs(240);
