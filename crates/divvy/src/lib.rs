@@ -7,6 +7,7 @@
 //! - [`Spout`] hands out the messages of either to be acknowledged and failed one by one, as Storm's spouts do.
 //! - [`Producer`] writes.
 //! - [`Client`] is the cluster that they share.
+//! - `embedded`, by the feature of that name, is a cluster within the process, for tests.
 //! - [`blocking`] has all of these for programs without `async`.
 //!
 //! But for that, this crate only gathers what its parts offer. What it does *not* do: it creates no topic by
@@ -78,6 +79,8 @@ pub use divvy_zookeeper::{
     crash_release,
 };
 
+#[cfg(feature = "embedded")]
+pub mod embedded;
 /// The wire protocol, for tools that speak it themselves.
 pub use divvy_protocol as protocol;
 /// The ZooKeeper session, documents and paths, for tools that look there themselves.
