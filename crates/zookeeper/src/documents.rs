@@ -15,7 +15,7 @@ pub use broker::{Broker, Endpoint};
 pub use offset::{format_offset, parse_offset};
 pub use partition_state::PartitionState;
 pub use registration::{Member, Pattern, Registration};
-pub use topic::{Topic, TopicAssignment, topic_config_json};
+pub use topic::{Topic, TopicAssignment, parse_topic_config, topic_config_json};
 
 use crate::error::Error;
 

@@ -9,12 +9,7 @@ use serde_json::{Value, json};
 use crate::program::{offsets, printed, run, split};
 use crate::{PATIENCE, on_both_versions, on_embedded};
 
-on_embedded!(
-    what_is_written_is_what_is_read,
-    what_is_compressed_is_the_same,
-    messages_that_do_not_come_are_missed,
-    what_cannot_be_measured_is_refused,
-);
+on_embedded!(what_is_written_is_what_is_read);
 on_both_versions!(
     what_is_written_is_what_is_read,
     what_is_compressed_is_the_same,

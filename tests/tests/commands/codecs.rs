@@ -8,12 +8,7 @@ use rand::{Rng as _, SeedableRng as _};
 use crate::records::{FORMAT, Record, parse, produce};
 use crate::{PATIENCE, on_both_versions, on_embedded};
 
-on_embedded!(
-    what_is_not_compressed_is_read_byte_for_byte,
-    gzip_is_read_byte_for_byte,
-    snappy_is_read_byte_for_byte,
-    lz4_is_read_byte_for_byte,
-);
+on_embedded!(what_is_not_compressed_is_read_byte_for_byte);
 on_both_versions!(
     what_is_not_compressed_is_read_byte_for_byte,
     gzip_is_read_byte_for_byte,

@@ -12,7 +12,7 @@ use crate::program::{run, split};
 use crate::records::{Record, produce};
 use crate::{PATIENCE, on_both_versions, on_embedded};
 
-on_embedded!(every_codec_is_read_the_same, a_part_is_read_the_same,);
+on_embedded!(every_codec_is_read_the_same);
 on_both_versions!(
     every_codec_is_read_the_same,
     what_compaction_has_left_is_read_the_same,

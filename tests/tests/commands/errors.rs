@@ -11,13 +11,7 @@ use divvy_tests::{Cluster, Divvy, Proxy, ProxyMode, unique};
 use crate::program::split;
 use crate::{on_both_versions, on_embedded};
 
-on_embedded!(
-    nobody_listens,
-    somebody_else_listens,
-    nobody_answers,
-    what_is_asked_for_does_not_exist,
-    what_was_typed_cannot_be_meant_so,
-);
+on_embedded!(what_is_asked_for_does_not_exist);
 on_both_versions!(
     nobody_listens,
     somebody_else_listens,

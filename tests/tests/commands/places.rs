@@ -13,6 +13,7 @@ use crate::{on_both_versions, on_embedded};
 on_embedded!(
     the_last_messages_are_shared_among_partitions,
     reading_begins_and_ends_at_offsets,
+    old_brokers_find_times_by_segment,
 );
 on_both_versions!(
     the_last_messages_are_shared_among_partitions,

@@ -12,6 +12,7 @@ on_embedded!(
     without_a_stored_offset_the_policy_decides,
     with_policy_error_somebody_has_to_store_an_offset,
     a_position_above_the_end_goes_to_the_end,
+    what_retention_has_deleted_is_left_out_with_an_event,
 );
 on_both_versions!(
     without_a_stored_offset_the_policy_decides,

@@ -168,5 +168,17 @@ pub fn topic_config_json() -> &'static str {
     r#"{"version":1,"config":{}}"#
 }
 
+/// The settings of a topic, by their names; what is no text is left out. A topic without the node has none.
+///
+/// # Errors
+/// [`Malformed`] where it is no JSON object.
+pub fn parse_topic_config(data: &[u8]) -> Result<BTreeMap<String, String>, Malformed> {
+    let document = object(data)?;
+    let settings = document.get("config").and_then(Value::as_object);
+    let settings = settings.into_iter().flatten();
+    let texts = settings.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.into())));
+    Ok(texts.collect())
+}
+
 #[cfg(test)]
 mod tests;

@@ -6,12 +6,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use divvy_zookeeper::documents::{Broker, Topic, TopicAssignment, topic_config_json};
+use divvy_zookeeper::documents::{
+    Broker, Topic, TopicAssignment, parse_topic_config, topic_config_json,
+};
 use divvy_zookeeper::paths::{self, BROKER_IDS as IDS, TOPICS};
 use divvy_zookeeper::wire::{CreateMode, ErrorCode};
 use tracing::warn;
 
-use super::log::Log;
+use super::log::{Limits, Log};
 use super::state::{Partition, Shared, State, now_ms};
 use crate::server::zookeeper::LocalSession;
 
@@ -98,6 +100,7 @@ impl Shared {
             let Ok(topic) = Topic::parse(&name, &document.unwrap_or_default()) else {
                 continue;
             };
+            let limits = self.limits(&name);
             let mut partitions = before.remove(&name).unwrap_or_default();
             for (id, replicas) in topic.partitions {
                 let partition = partitions.entry(id).or_insert_with(|| Partition {
@@ -105,12 +108,20 @@ impl Shared {
                     leader: None,
                     leader_epoch: -1,
                     isr: Vec::new(),
-                    log: Log::new(self.settings.limits),
+                    log: Log::new(limits),
                 });
                 partition.replicas = replicas;
+                partition.log.limit(now_ms(), limits);
             }
             state.topics.insert(name, partitions);
         }
+    }
+
+    /// How large the logs of a topic may become, by its own settings.
+    fn limits(&self, topic: &str) -> Limits {
+        let document = self.hub.data(&paths::topic_config(topic));
+        let settings = document.and_then(|document| parse_topic_config(&document).ok());
+        self.settings.limits.with(&settings.unwrap_or_default())
     }
 
     fn write_states(&self, session: &LocalSession, written: Vec<Written>) -> Result<(), ErrorCode> {

@@ -1,6 +1,6 @@
 //! A partition's log, in memory.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
@@ -8,12 +8,31 @@ use bytes::{Buf as _, Bytes, BytesMut};
 const MOST_SEGMENTS: usize = 1024;
 
 /// How large a log may become, in bytes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Limits {
-    /// A segment that has as much is followed by another one.
+    /// What would make a segment larger begins another one.
     pub(crate) segment: usize,
     /// The oldest segment goes while the others have as much.
     pub(crate) retention: usize,
+    /// A segment goes when nothing was appended to it for so many milliseconds.
+    pub(crate) retention_ms: Option<i64>,
+}
+
+impl Limits {
+    /// With what a topic's own settings say: `segment.bytes`, `retention.bytes` and `retention.ms`. What makes no sense counts for
+    /// nothing, and these limits of memory are never exceeded for what a topic says.
+    pub(crate) fn with(self, settings: &BTreeMap<String, String>) -> Self {
+        let number = |name: &str| settings.get(name)?.parse::<i64>().ok();
+        let size = |name: &str| usize::try_from(number(name)?).ok();
+        Self {
+            segment: size("segment.bytes").map_or(self.segment, |size| size.min(self.segment)),
+            retention: size("retention.bytes")
+                .map_or(self.retention, |size| size.min(self.retention)),
+            retention_ms: number("retention.ms")
+                .filter(|time| *time >= 0)
+                .or(self.retention_ms),
+        }
+    }
 }
 
 /// What is appended at once: a message set, numbered.
@@ -40,7 +59,7 @@ pub(crate) struct OutOfRange;
 #[derive(Clone, Debug)]
 pub(crate) struct Log {
     limits: Limits,
-    /// Never empty but at the very beginning.
+    /// Empty at the very beginning, and where everything was too old.
     segments: VecDeque<Segment>,
     next_offset: i64,
     size: usize,
@@ -68,9 +87,38 @@ impl Log {
         self.next_offset
     }
 
+    /// How large a segment may be.
+    pub(crate) fn largest_segment(&self) -> usize {
+        self.limits.segment
+    }
+
+    /// Keeps to these limits from now on, and lets go what they do not allow.
+    pub(crate) fn limit(&mut self, now_ms: i64, limits: Limits) {
+        self.limits = limits;
+        self.trim(now_ms);
+    }
+
+    fn trim(&mut self, now_ms: i64) {
+        let limits = self.limits;
+        let is_old = |segment: &Segment| {
+            let age = now_ms.saturating_sub(segment.modified_ms);
+            limits.retention_ms.is_some_and(|most| age > most)
+        };
+        while let Some(oldest) = self.segments.front()
+            && (is_old(oldest) || self.segments.len() > 1 && self.is_dispensable(oldest))
+        {
+            self.size -= oldest.size;
+            self.segments.pop_front();
+        }
+    }
+
+    fn is_dispensable(&self, oldest: &Segment) -> bool {
+        self.size - oldest.size >= self.limits.retention || self.segments.len() > MOST_SEGMENTS
+    }
+
     /// Adds messages that are numbered from [`end`](Self::end) on.
     pub(crate) fn append(&mut self, now_ms: i64, chunk: Chunk) {
-        let is_full = |segment: &Segment| segment.size >= self.limits.segment;
+        let is_full = |segment: &Segment| segment.size + chunk.bytes.len() > self.limits.segment;
         if self.segments.back().is_none_or(is_full) {
             self.segments.push_back(Segment {
                 base: self.next_offset,
@@ -86,14 +134,7 @@ impl Log {
             segment.modified_ms = now_ms;
             segment.chunks.push(chunk);
         }
-        while let Some(oldest) = self.segments.front()
-            && self.segments.len() > 1
-            && (self.size - oldest.size >= self.limits.retention
-                || self.segments.len() > MOST_SEGMENTS)
-        {
-            self.size -= oldest.size;
-            self.segments.pop_front();
-        }
+        self.trim(now_ms);
     }
 
     /// Whole entries from the one on that has the offset, up to a number of bytes, at which the last one is cut off. As a broker

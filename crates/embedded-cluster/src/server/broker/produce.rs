@@ -54,7 +54,7 @@ impl Broker {
         let set = partition.records.as_deref().unwrap_or_default();
         let base = log.end();
         match append::number(set, base)? {
-            Some(chunk) if chunk.bytes.len() > self.shared.settings.limits.segment => {
+            Some(chunk) if chunk.bytes.len() > log.largest_segment() => {
                 Err(ErrorCode::RECORD_LIST_TOO_LARGE)
             }
             Some(chunk) => {

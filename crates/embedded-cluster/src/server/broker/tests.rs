@@ -7,8 +7,9 @@ use super::append::number;
 use super::log::{Chunk, Limits, Log, OutOfRange};
 
 const SMALL: Limits = Limits {
-    segment: 100,
+    segment: 124,
     retention: 200,
+    retention_ms: None,
 };
 
 fn set(codec: Compression, values: &[&str]) -> Bytes {
@@ -109,6 +110,7 @@ fn a_read_begins_with_its_message_and_ends_where_it_must() {
         Limits {
             segment: 1 << 20,
             retention: 1 << 20,
+            retention_ms: None,
         },
         5,
     );
@@ -134,6 +136,7 @@ fn a_compressed_message_is_read_whole_from_any_of_its_offsets() {
     let mut log = Log::new(Limits {
         segment: 1 << 20,
         retention: 1 << 20,
+        retention_ms: None,
     });
     for _ in 0..3 {
         let chunk: Option<Chunk> = number(&set(Compression::Gzip, &["a", "b"]), log.end()).unwrap();
@@ -188,6 +191,7 @@ fn a_damaged_message_is_seen_by_its_checksum() {
         Limits {
             segment: 1 << 20,
             retention: 1 << 20,
+            retention_ms: None,
         },
         3,
     );
@@ -196,4 +200,40 @@ fn a_damaged_message_is_seen_by_its_checksum() {
     let decoded = decode(&log.read(0, 1 << 20).unwrap(), &DecodeOptions::default());
     assert_eq!(decoded.next_offset, 1);
     assert_eq!(decoded.error.map(|error| error.offset), Some(1));
+}
+
+#[test]
+fn what_is_too_old_goes_even_where_it_is_all() {
+    let mut log = log(SMALL, 40);
+    let most = |time: i64| Limits {
+        retention_ms: Some(time),
+        ..SMALL
+    };
+    // The segments were written last at 35 and 39.
+    log.limit(45, most(9));
+    assert_eq!((log.start(), log.end()), (36, 40));
+    log.limit(49, most(9));
+    assert_eq!((log.start(), log.end()), (40, 40));
+    assert!(log.read(40, 100).unwrap().is_empty());
+    assert_eq!(log.read(39, 100), Err(OutOfRange));
+    assert_eq!(log.offsets_before(50, -2, 1), [40]);
+    let chunk = number(&set(Compression::None, &["12345"]), 40).unwrap();
+    log.append(50, chunk.unwrap());
+    assert_eq!((log.start(), log.end()), (40, 41));
+}
+
+#[test]
+fn a_topic_may_keep_less_and_never_more() {
+    let with = |settings: &[(&str, &str)]| {
+        let settings = settings.iter();
+        let owned = settings.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        SMALL.with(&owned.collect())
+    };
+    assert_eq!(with(&[("segment.bytes", "50")]).segment, 50);
+    assert_eq!(with(&[("retention.bytes", "1")]).retention, 1);
+    assert_eq!(with(&[("retention.ms", "7")]).retention_ms, Some(7));
+    for nothing in ["-1", "99999999", "much", ""] {
+        let limits = with(&[("segment.bytes", nothing), ("retention.bytes", nothing)]);
+        assert_eq!(limits, SMALL, "{nothing}");
+    }
 }

@@ -34,6 +34,7 @@ impl Default for EmbeddedClusterBuilder {
                 limits: Limits {
                     segment: 16 << 20,
                     retention: 256 << 20,
+                    retention_ms: None,
                 },
                 session_ms: 6_000,
                 auto_create: None,
@@ -104,7 +105,7 @@ impl EmbeddedClusterBuilder {
     }
 
     /// How many bytes a segment of a log has before the next begins; at least 1 MiB, so that every message fits. Offsets by time
-    /// are to the grain of segments. Kafka: `log.segment.bytes`. Default: 16 MiB.
+    /// are to the grain of segments. A topic's own setting may be smaller. Kafka: `log.segment.bytes`. Default: 16 MiB.
     #[must_use]
     pub fn segment_bytes(mut self, bytes: usize) -> Self {
         self.settings.limits.segment = bytes.max(1 << 20);
@@ -112,10 +113,18 @@ impl EmbeddedClusterBuilder {
     }
 
     /// How many bytes of a partition are kept at least; the oldest segment goes where the others have as many. This bounds the
-    /// memory that the cluster takes. Kafka: `log.retention.bytes`. Default: 256 MiB.
+    /// memory that the cluster takes. A topic's own setting may be smaller. Kafka: `log.retention.bytes`. Default: 256 MiB.
     #[must_use]
     pub fn retention_bytes(mut self, bytes: usize) -> Self {
         self.settings.limits.retention = bytes;
+        self
+    }
+
+    /// How long messages are kept; the oldest segment goes where nothing was appended to it for as long. Kafka: `log.retention.ms`.
+    /// Default: for ever.
+    #[must_use]
+    pub fn retention(mut self, time: Duration) -> Self {
+        self.settings.limits.retention_ms = i64::try_from(time.as_millis()).ok();
         self
     }
 

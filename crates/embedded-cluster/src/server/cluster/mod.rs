@@ -49,7 +49,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 ///
 /// What is different: the replicas of a partition are one log, so that all brokers that are alive are in sync and no message is
 /// lost with a broker; that log is in memory and bounded ([`EmbeddedClusterBuilder::retention_bytes`]); there is no topic
-/// `__consumer_offsets`, and committed offsets do not expire; the groups that 0.9's brokers coordinate (JoinGroup) do not exist;
+/// `__consumer_offsets`, and committed offsets do not expire; of a topic's own settings only `segment.bytes`, `retention.bytes` and
+/// `retention.ms` count; the groups that 0.9's brokers coordinate (JoinGroup) do not exist;
 /// there are no quotas, no compaction, no TLS and no SASL.
 ///
 /// It serves as long as this value lives and the runtime that it was started on runs.

@@ -452,6 +452,37 @@ async fn there_is_a_controller_again_after_its_session() {
 }
 
 #[tokio::test]
+async fn brokers_outlive_zookeeper_and_attach_again() {
+    let mut cluster = start(Release::V0_9).await;
+    let epoch = |cluster: &EmbeddedCluster| {
+        let state = cluster
+            .shared
+            .hub
+            .data("/brokers/topics/events/partitions/0/state");
+        state.expect("a state")
+    };
+    let before = epoch(&cluster);
+    let leader = cluster.leader(TOPIC, 0).unwrap();
+    cluster.stop_zookeeper().await;
+    let mut client = Client::connect(&cluster, leader).await;
+    assert_eq!(client.produce(0, 1, "a").await, Some((ErrorCode::NONE, 0)));
+    assert!(cluster.create_topic("more", 1, 1).await.is_err());
+    cluster.restart_zookeeper().await.expect("the same port");
+    cluster.create_topic("more", 1, 1).await.expect("a topic");
+    assert_eq!(epoch(&cluster), before, "nobody was elected");
+    assert!((1..=3).all(|broker| cluster.is_registered(broker)));
+}
+
+#[tokio::test]
+async fn brokers_are_where_they_are_chosen_to_be() {
+    let builder = EmbeddedCluster::builder().brokers(5);
+    let builder = builder.broker(0, 0).broker(7, 0);
+    let cluster = builder.start().await.expect("free ports");
+    let ids: Vec<i32> = cluster.brokers().into_keys().collect();
+    assert_eq!(ids, [0, 7]);
+}
+
+#[tokio::test]
 async fn logs_say_where_they_begin_and_end() {
     let cluster = start(Release::V0_8_2).await;
     let leader = cluster.leader(TOPIC, 0).unwrap();

@@ -15,6 +15,7 @@ const SERVER: usize = 0;
 /// What Kafka's controller looks at.
 const BROKERS: &str = "/brokers/";
 const ADMIN: &str = "/admin/";
+const CONFIG: &str = "/config/";
 /// How long the clock sleeps where nothing is due.
 const LONG: Millis = 60_000;
 
@@ -36,7 +37,7 @@ struct State {
     /// Since when the server stands still. No time passes for it then.
     frozen: Option<Millis>,
     traffic: Traffic,
-    /// Told of what is written below [`BROKERS`] and [`ADMIN`].
+    /// Told of what is written below [`BROKERS`], [`ADMIN`] and [`CONFIG`].
     changed: watch::Sender<()>,
 }
 
@@ -192,7 +193,11 @@ impl Hub {
 impl State {
     fn deliver(&mut self) {
         let written = self.ensemble.take_written();
-        let concerns = |path: &str| path.starts_with(BROKERS) || path.starts_with(ADMIN);
+        let concerns = |path: &str| {
+            [BROKERS, ADMIN, CONFIG]
+                .iter()
+                .any(|one| path.starts_with(one))
+        };
         if written.iter().any(|one| concerns(&one.path)) {
             self.changed.send_replace(());
         }

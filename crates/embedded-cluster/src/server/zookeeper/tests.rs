@@ -339,3 +339,85 @@ async fn there_are_only_so_many_connections() {
         "the port is closed"
     );
 }
+
+#[tokio::test]
+async fn a_restart_keeps_sessions_and_nodes() {
+    let mut server = start().await;
+    let mut peer = Peer::connect(&server).await;
+    let session = peer.session(fresh(1_000)).await.unwrap();
+    let made = peer.ask(create("/mine", CreateMode::Ephemeral)).await;
+    assert!(matches!(made, Some(Ok(_))), "{made:?}");
+    let address = server.address();
+
+    server.stop().await;
+    assert_eq!(peer.next().await, None, "its connection is closed");
+    assert!(TcpStream::connect(address).await.is_err());
+    server.restart().await.expect("the same port");
+    assert_eq!(server.address(), address);
+
+    let mut back = Peer::connect(&server).await;
+    let same = ConnectRequest {
+        session_id: session.session_id,
+        password: session.password.clone(),
+        ..fresh(1_000)
+    };
+    let attached = back.session(same).await.unwrap();
+    assert_eq!(attached.session_id, session.session_id);
+    let found = back.ask(exists("/mine", false)).await;
+    assert!(
+        matches!(&found, Some(Ok(Response::Exists(stat))) if stat.ephemeral_owner == session.session_id),
+        "{found:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_frozen_server_answers_when_it_goes_on() {
+    let server = start().await;
+    let mut peer = Peer::connect(&server).await;
+    peer.session(fresh(1_000)).await.unwrap();
+    let frozen = Faults {
+        freeze: true,
+        ..Faults::default()
+    };
+    server.set_faults(frozen);
+    peer.xid += 1;
+    let frame = ClientFrame::Request {
+        xid: peer.xid,
+        request: exists("/zookeeper", false),
+    };
+    peer.send(&frame).await;
+    let silence = timeout(Duration::from_millis(150), peer.next()).await;
+    assert!(silence.is_err(), "{silence:?}");
+    assert_eq!(server.sessions().len(), 1, "no time passes for it");
+    server.set_faults(Faults::default());
+    let answer = peer.next().await;
+    assert!(
+        matches!(answer, Some(ServerFrame::Reply { result: Ok(_), .. })),
+        "{answer:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_was_due_while_a_server_stood_still_is_due_then() -> io::Result<()> {
+    let server = start().await;
+    let mut peer = Peer::connect(&server).await;
+    peer.session(fresh(100)).await.unwrap();
+    let frozen = Faults {
+        freeze: true,
+        ..Faults::default()
+    };
+    server.set_faults(frozen);
+    // Longer than the session, and nobody has ended it.
+    let silence = timeout(Duration::from_millis(300), peer.next()).await;
+    assert!(silence.is_err(), "{silence:?}");
+    assert_eq!(server.sessions().len(), 1);
+    server.set_faults(Faults::default());
+    let over = async {
+        while !server.sessions().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, over).await?;
+    assert_eq!(peer.next().await, None);
+    Ok(())
+}
