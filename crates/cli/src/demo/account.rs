@@ -15,17 +15,18 @@ use super::names;
 /// Numbers are counted and not places, so that a message that is stored twice counts as a duplicate as well.
 #[derive(Debug)]
 pub(super) struct Account {
-    /// For each number from 1 on.
+    /// For each number from 1 on, as far as they have come.
     numbers: Vec<Number>,
-    printed: u64,
-    unknown: u64,
+    /// How many there may be.
+    most: usize,
+    sums: Sums,
     kills: Vec<Kill>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Number {
     acknowledged: bool,
-    printed: u32,
+    printed: bool,
 }
 
 /// A member that was killed, and who went on in its place.
@@ -46,11 +47,11 @@ pub(super) struct Sums {
     pub(super) printed: u64,
     /// Different numbers that they have printed.
     pub(super) consumed: u64,
-    /// Numbers that are acknowledged and that nobody has printed.
+    /// Numbers that are acknowledged and that nobody has printed; before the end, not yet.
     pub(super) lost: u64,
     /// Lines with a number that was printed before.
     pub(super) duplicates: u64,
-    /// Numbers that were printed although their acknowledgement never came.
+    /// Numbers that were printed although their acknowledgement never came; before the end, not yet.
     pub(super) unacknowledged: u64,
     /// Lines that are none of the numbers.
     pub(super) unknown: u64,
@@ -60,18 +61,26 @@ impl Account {
     /// For the numbers from 1 to `most`.
     pub(super) fn new(most: usize) -> Self {
         Self {
-            numbers: vec![Number::default(); most],
-            printed: 0,
-            unknown: 0,
+            numbers: Vec::new(),
+            most,
+            sums: Sums::default(),
             kills: Vec::new(),
         }
     }
 
     pub(super) fn acknowledge(&mut self, number: u64) {
-        match self.number(number) {
-            Some(number) => number.acknowledged = true,
-            None => self.unknown += 1,
+        let Some(known) = self.number(number) else {
+            self.sums.unknown += 1;
+            return;
+        };
+        let before = std::mem::replace(&mut known.acknowledged, true);
+        let printed = known.printed;
+        match (before, printed) {
+            (true, _) => return,
+            (false, true) => self.sums.unacknowledged -= 1,
+            (false, false) => self.sums.lost += 1,
         }
+        self.sums.produced += 1;
     }
 
     /// A member has printed a number of a partition. Gives the kills whose last takeover this was.
@@ -82,11 +91,7 @@ impl Account {
         number: u64,
         at: Duration,
     ) -> Vec<usize> {
-        self.printed += 1;
-        match self.number(number) {
-            Some(number) => number.printed = number.printed.saturating_add(1),
-            None => self.unknown += 1,
-        }
+        self.count_line(number);
         let mut over = Vec::new();
         for (index, kill) in self.kills.iter_mut().enumerate() {
             if kill.member != member
@@ -116,25 +121,12 @@ impl Account {
     }
 
     pub(super) fn sums(&self) -> Sums {
-        let mut sums = Sums {
-            printed: self.printed,
-            unknown: self.unknown,
-            ..Sums::default()
-        };
-        for number in &self.numbers {
-            let is_printed = number.printed > 0;
-            sums.produced += u64::from(number.acknowledged);
-            sums.consumed += u64::from(is_printed);
-            sums.lost += u64::from(number.acknowledged && !is_printed);
-            sums.duplicates += u64::from(number.printed.saturating_sub(1));
-            sums.unacknowledged += u64::from(is_printed && !number.acknowledged);
-        }
-        sums
+        self.sums
     }
 
     /// Why this account is no good, if it is none.
     pub(super) fn complaint(&self) -> Option<String> {
-        let sums = self.sums();
+        let sums = self.sums;
         let unread = |kill: &Kill| kill.takeovers.values().any(Option::is_none);
         Some(match sums {
             Sums { lost: 1.., .. } => format!("{} message(s) were lost", sums.lost),
@@ -151,7 +143,7 @@ impl Account {
 
     /// The account for scripts.
     pub(super) fn json(&self) -> Value {
-        let sums = self.sums();
+        let sums = self.sums;
         let all = self.takeovers();
         let kills: Vec<Value> = self.kills.iter().map(Kill::json).collect();
         json!({
@@ -176,8 +168,33 @@ impl Account {
         all
     }
 
+    fn count_line(&mut self, number: u64) {
+        self.sums.printed += 1;
+        let Some(known) = self.number(number) else {
+            self.sums.unknown += 1;
+            return;
+        };
+        let before = std::mem::replace(&mut known.printed, true);
+        let acknowledged = known.acknowledged;
+        match (before, acknowledged) {
+            (true, _) => {
+                self.sums.duplicates += 1;
+                return;
+            }
+            (false, true) => self.sums.lost -= 1,
+            (false, false) => self.sums.unacknowledged += 1,
+        }
+        self.sums.consumed += 1;
+    }
+
     fn number(&mut self, number: u64) -> Option<&mut Number> {
         let index = usize::try_from(number.checked_sub(1)?).ok()?;
+        if index >= self.most {
+            return None;
+        }
+        if index >= self.numbers.len() {
+            self.numbers.resize(index + 1, Number::default());
+        }
         self.numbers.get_mut(index)
     }
 }

@@ -27,6 +27,8 @@ use self::view::View;
 use crate::signals::Asked;
 
 const BROKERS: u16 = 3;
+/// How much of a partition is kept: minutes of the fastest production, so that a long demo has its end too.
+const RETENTION: usize = 32 << 20;
 /// How often the screen is drawn.
 const TICK: Duration = Duration::from_millis(200);
 /// How long members may take until they own everything.
@@ -67,7 +69,11 @@ pub(crate) struct Demo {
 
 /// Plays the demo and tells of it.
 pub(crate) async fn run(args: Demo) -> Result<()> {
-    let cluster = EmbeddedCluster::builder().brokers(BROKERS).start().await?;
+    let cluster = EmbeddedCluster::builder()
+        .brokers(BROKERS)
+        .retention_bytes(RETENTION)
+        .start()
+        .await?;
     cluster
         .create_topic(TOPIC, args.partitions.into(), 2)
         .await?;

@@ -71,6 +71,26 @@ fn what_was_never_acknowledged_is_not_lost() {
 }
 
 #[test]
+fn acknowledgements_and_lines_come_in_any_order() {
+    let mut account = Account::new(2);
+    account.print(A, 0, 2, at(1));
+    assert_eq!(account.sums().unacknowledged, 1);
+    account.acknowledge(1);
+    assert_eq!(account.sums().lost, 1);
+    account.acknowledge(2);
+    account.print(A, 0, 1, at(1));
+    // Told twice, it is one message still.
+    account.acknowledge(2);
+    let sums = Sums {
+        produced: 2,
+        printed: 2,
+        consumed: 2,
+        ..Sums::default()
+    };
+    assert_eq!(account.sums(), sums);
+}
+
+#[test]
 fn lines_that_nobody_wrote_are_no_messages() {
     for number in [0, 11, u64::MAX] {
         let mut account = produced();
