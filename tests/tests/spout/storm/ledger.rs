@@ -1,7 +1,6 @@
 //! What became of each tuple, in all of Storm's tasks together.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -14,12 +13,6 @@ pub(crate) struct Ledger {
     first_unacked: BTreeMap<i32, i64>,
     acked: usize,
     failed: usize,
-    /// Which task has emitted last from each partition.
-    emitters: BTreeMap<i32, usize>,
-    /// Since when partitions are without the task that was killed.
-    orphans: BTreeMap<i32, Instant>,
-    /// How long each of them emitted nothing.
-    takeovers: Vec<Duration>,
 }
 
 #[derive(Debug, Default)]
@@ -30,7 +23,7 @@ struct Account {
 }
 
 impl Ledger {
-    pub(crate) fn emitted(&mut self, task: usize, tuple: &Tuple) -> Result<()> {
+    pub(crate) fn emitted(&mut self, tuple: &Tuple) -> Result<()> {
         let place = (tuple.partition, tuple.offset);
         let number = tuple.value.as_str().context("a value that is no text")?;
         let account = self.tuples.entry(place).or_default();
@@ -41,10 +34,6 @@ impl Ledger {
         );
         number.clone_into(&mut account.number);
         account.emitted += 1;
-        self.emitters.insert(tuple.partition, task);
-        if let Some(since) = self.orphans.remove(&tuple.partition) {
-            self.takeovers.push(since.elapsed());
-        }
         Ok(())
     }
 
@@ -66,19 +55,6 @@ impl Ledger {
 
     pub(crate) fn failed(&mut self) {
         self.failed += 1;
-    }
-
-    /// A task was killed.
-    pub(crate) fn killed(&mut self, task: usize, at: Instant) {
-        let emitters = self.emitters.iter();
-        let orphans = emitters.filter(|(_, emitter)| **emitter == task);
-        self.orphans
-            .extend(orphans.map(|(partition, _)| (*partition, at)));
-    }
-
-    /// How long the partitions of tasks that were killed emitted nothing, where there was something to emit.
-    pub(crate) fn takeovers(&self) -> &[Duration] {
-        &self.takeovers
     }
 
     /// How many tuples are acknowledged, each counted once.

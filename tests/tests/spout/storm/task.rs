@@ -25,8 +25,6 @@ const ENDED_WITHIN: Duration = Duration::from_secs(5);
 
 /// A task on a thread of its own.
 pub(crate) struct Task {
-    number: usize,
-    ledger: Arc<Mutex<Ledger>>,
     process: Arc<Process>,
     shared: Arc<Shared>,
     thread: JoinHandle<Result<()>>,
@@ -56,7 +54,6 @@ impl Task {
         let process = shell.process();
         let shared = Arc::new(Shared::default());
         let executor = Executor {
-            number,
             shell,
             ledger: Arc::clone(ledger),
             shared: Arc::clone(&shared),
@@ -66,8 +63,6 @@ impl Task {
             failures,
         };
         Self {
-            number,
-            ledger: Arc::clone(ledger),
             process,
             shared,
             thread: thread::spawn(move || executor.run()),
@@ -82,12 +77,8 @@ impl Task {
     /// Kills its process, as nobody can prevent.
     pub(crate) fn kill(self) -> Result<()> {
         lock(&self.shared.state).is_killed = true;
-        let at = Instant::now();
         self.process.kill();
-        let (number, ledger) = (self.number, Arc::clone(&self.ledger));
-        self.join()?;
-        lock(&ledger).killed(number, at);
-        Ok(())
+        self.join().map(drop)
     }
 
     /// Ends it as Storm does: nothing more is asked, and its standard input ends. Gives the longest time that an answer took.
@@ -105,7 +96,6 @@ impl Task {
 }
 
 struct Executor {
-    number: usize,
     shell: Shell,
     ledger: Arc<Mutex<Ledger>>,
     shared: Arc<Shared>,
@@ -165,7 +155,7 @@ impl Executor {
             let mut pending = self.pending.iter().chain(slow);
             let twice = pending.any(|pending| pending.id == tuple.id);
             ensure!(!twice, "{} was emitted while it was pending", tuple.id);
-            lock(&self.ledger).emitted(self.number, &tuple)?;
+            lock(&self.ledger).emitted(&tuple)?;
             if tuple.offset % SLOW_ONES == 7 {
                 self.slow.push_back((Instant::now() + SLOW, tuple));
             } else {
