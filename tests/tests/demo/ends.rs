@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use divvy_tests::{Divvy, wait_for};
+use divvy_tests::{Divvy, wait_for, warden};
 use rustix::process::Signal;
+use tempfile::TempDir;
 
 use crate::PATIENCE;
 use crate::processes::{descendants, still_there};
@@ -12,20 +13,23 @@ use crate::processes::{descendants, still_there};
 /// How long processes may take to notice that their demo was killed. The producer tries to deliver for 5 s.
 const NOTICING: Duration = Duration::from_secs(15);
 
-/// A demo that is at work: four members with their helpers, and a producer.
-fn at_work() -> Result<Divvy> {
-    let divvy = Divvy::command(["demo", "--seconds", "600"]).spawn()?;
+/// A demo that is at work: four members with their helpers, and a producer. Its logs, which one that is killed leaves behind, are
+/// in the folder.
+fn at_work() -> Result<(Divvy, TempDir)> {
+    let logs = warden::temporary_directory()?;
+    let demo = Divvy::command(["demo", "--seconds", "600"]);
+    let divvy = demo.env("TMPDIR", logs.path()).spawn()?;
     divvy
         .stdout()
         .wait_for(PATIENCE, "the demo to be at work", |line| {
             line.contains("owners ") && !line.contains("produced 0 ")
         })?;
-    Ok(divvy)
+    Ok((divvy, logs))
 }
 
 #[test]
 fn a_demo_that_is_killed_leaves_no_process() -> Result<()> {
-    let divvy = at_work()?;
+    let (divvy, _logs) = at_work()?;
     let processes = descendants(divvy.pid());
     let with = |text: &str| {
         processes
@@ -50,7 +54,7 @@ fn a_demo_that_is_killed_leaves_no_process() -> Result<()> {
 #[test]
 fn ctrl_c_ends_it_with_the_account_so_far() -> Result<()> {
     for signal in [Signal::INT, Signal::TERM] {
-        let divvy = at_work()?;
+        let (divvy, _logs) = at_work()?;
         let processes = descendants(divvy.pid());
         divvy.signal(signal)?;
         divvy.wait_success(PATIENCE)?;
@@ -67,8 +71,10 @@ fn ctrl_c_ends_it_with_the_account_so_far() -> Result<()> {
 
 #[test]
 fn a_reader_that_goes_away_ends_it() -> Result<()> {
+    let logs = warden::temporary_directory()?;
     let mut shell = std::process::Command::new("sh");
     shell
+        .env("TMPDIR", logs.path())
         .args(["-c", r#""$0" demo --seconds 600 | head -n 20"#])
         .arg(Divvy::program()?);
     let shell = divvy_tests::Process::spawn("sh", &mut shell)?;

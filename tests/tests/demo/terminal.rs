@@ -26,7 +26,9 @@ impl Terminal {
             .arg("-D")
             .arg("-S")
             .arg(folder.path().join("socket"))
-            .args(["-f", "/dev/null"]);
+            .args(["-f", "/dev/null"])
+            // For the logs of a demo that does not come to its end.
+            .env("TMPDIR", folder.path());
         let server = Process::spawn("tmux", &mut server)
             .context("tmux is missing; tests/run installs it")?;
         let terminal = Terminal { folder, server };
@@ -161,6 +163,9 @@ fn a_screen_that_is_made_smaller_is_drawn_anew() -> Result<()> {
     Ok(())
 }
 
+/// So long that its members' names do not fit on a narrow screen.
+const GROUP: &str = "watched-by-the-members-of-the-night-shift";
+
 #[test]
 fn watching_a_group_is_readable() -> Result<()> {
     let embedded = Divvy::command(["embedded", "--port", "0", "--zookeeper-port", "0"]).spawn()?;
@@ -191,7 +196,7 @@ fn watching_a_group_is_readable() -> Result<()> {
         "--zookeeper",
         zookeeper,
         "--group",
-        "watched",
+        GROUP,
         "--topic",
         &topic,
     ];
@@ -208,7 +213,7 @@ fn watching_a_group_is_readable() -> Result<()> {
             "--zookeeper",
             zookeeper,
             "--group",
-            "watched",
+            GROUP,
             "--interval",
             "300ms",
         ];
@@ -220,7 +225,8 @@ fn watching_a_group_is_readable() -> Result<()> {
             let fields: Vec<&str> = line.split_whitespace().collect();
             assert_eq!(fields.len(), 6, "{line}");
             assert_eq!(fields[0], format!("{topic}-{id}"), "{line}");
-            assert!(fields[5].starts_with("watched_"), "{line}");
+            assert_eq!(fields[5].contains('…'), columns == 80, "{line}");
+            assert!(fields[5].starts_with("watched-by-"), "{line}");
         }
     }
     drop(members);
