@@ -8,10 +8,12 @@ use divvy::{
     ProducerConfig, ProducerRecord,
 };
 use divvy_tests::{
-    Cluster, JavaRecord, KafkaVersion, produce_keys_with_pykafka, unique, use_rdkafka,
+    Cluster, JavaRecord, KafkaVersion, on_embedded, produce_keys_with_pykafka, unique, use_rdkafka,
 };
 
 use super::*;
+
+on_embedded!(keys_lie_where_others_put_them);
 
 /// A prime number, so that no bit of a hash goes unused.
 const PARTITIONS: usize = 7;

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use divvy_tests::{Cluster, KafkaVersion, scale, wait_for};
+use divvy_tests::{Cluster, KafkaVersion, on_embedded, scale, wait_for};
 
 use super::*;
+
+on_embedded!(nothing_acknowledged_is_lost);
 
 const PARTITIONS: usize = 6;
 const BLOCK: usize = 100;
