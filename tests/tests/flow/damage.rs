@@ -10,12 +10,16 @@ use divvy::{
     AckMode, Compression, ConsumerConfig, Error, FetchError, SeekTo, SimpleConsumer,
     SimpleConsumerConfig,
 };
-use divvy_tests::{Cluster, KafkaVersion, on_both_versions, scale};
+use divvy_tests::{Cluster, KafkaVersion, on_both_versions, on_embedded, scale};
 use futures_util::StreamExt as _;
 use tokio::time::timeout;
 
 use crate::scene::{PATIENCE, Read, Topic, live};
 
+on_embedded!(
+    damage_is_one_error_and_nothing_else_is_lost,
+    who_does_not_check_gets_what_is_there,
+);
 on_both_versions!(
     damage_is_one_error_and_nothing_else_is_lost,
     damage_within_compressed_messages_is_one_error,
@@ -239,6 +243,9 @@ fn ends(topic: &Topic<'_>) -> impl Iterator<Item = (i32, i64)> {
 /// Flips a byte two thirds into the damaged partition, in the last quarter of an entry: within a value, or within what is
 /// compressed. Gives the entry.
 fn flip_a_byte(topic: &Topic<'_>) -> Result<Entry> {
+    if topic.cluster.version().is_embedded() {
+        return flip_the_last_byte(topic);
+    }
     let path = topic.cluster.log_segment(0, &topic.name, DAMAGED);
     let file = File::options().read(true).write(true).open(path)?;
     let entry = entry_of(&file, topic.end(DAMAGED) * 2 / 3)?;
@@ -247,6 +254,18 @@ fn flip_a_byte(topic: &Topic<'_>) -> Result<Entry> {
     file.read_exact_at(&mut byte, at)?;
     file.write_all_at(&[byte[0] ^ 0x10], at)?;
     Ok(entry)
+}
+
+/// The same in a log that is no file, of a message that is not compressed.
+fn flip_the_last_byte(topic: &Topic<'_>) -> Result<Entry> {
+    let first = topic.end(DAMAGED) * 2 / 3;
+    topic.cluster.corrupt(&topic.name, DAMAGED, first)?;
+    Ok(Entry {
+        at: 0,
+        size: 0,
+        first,
+        end: first + 1,
+    })
 }
 
 /// The entry in which a message is.

@@ -463,6 +463,7 @@ async fn brokers_outlive_zookeeper_and_attach_again() {
     };
     let before = epoch(&cluster);
     let leader = cluster.leader(TOPIC, 0).unwrap();
+    let session = cluster.nodes[&leader].session().unwrap();
     cluster.stop_zookeeper().await;
     let mut client = Client::connect(&cluster, leader).await;
     assert_eq!(client.produce(0, 1, "a").await, Some((ErrorCode::NONE, 0)));
@@ -471,6 +472,25 @@ async fn brokers_outlive_zookeeper_and_attach_again() {
     cluster.create_topic("more", 1, 1).await.expect("a topic");
     assert_eq!(epoch(&cluster), before, "nobody was elected");
     assert!((1..=3).all(|broker| cluster.is_registered(broker)));
+    let attached = format!("sid={session:#x},");
+    let again = async {
+        while !connections(&cluster).await.contains(&attached) {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon(again).await;
+}
+
+/// What ZooKeeper says of its connections.
+async fn connections(cluster: &EmbeddedCluster) -> String {
+    let server = cluster.zookeeper().address();
+    let mut stream = TcpStream::connect(server).await.expect("a server");
+    stream.write_all(b"cons").await.expect("a server");
+    let mut answer = String::new();
+    soon(stream.read_to_string(&mut answer))
+        .await
+        .expect("text");
+    answer
 }
 
 #[tokio::test]
