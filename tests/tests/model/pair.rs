@@ -300,7 +300,7 @@ fn plain(frame: Option<ServerFrame>, sessions: &[i64]) -> Option<ServerFrame> {
     {
         match response {
             Response::SetData(stat) | Response::Exists(stat) | Response::GetData { stat, .. } => {
-                strip(stat)
+                strip(stat);
             }
             Response::GetChildren { names } => names.sort(),
             Response::GetChildren2 { names, stat } => {
