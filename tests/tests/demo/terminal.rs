@@ -9,6 +9,9 @@ use tempfile::TempDir;
 
 use crate::PATIENCE;
 
+/// How long partitions may be on their way; the demo is longer.
+const SETTLING: Duration = Duration::from_secs(2);
+
 const SIZES: [(usize, usize); 2] = [(80, 24), (120, 40)];
 
 /// A program on a terminal. Both end when this is dropped, and with the test process at the latest.
@@ -99,9 +102,16 @@ fn the_demo_is_readable() -> Result<()> {
     for (columns, rows) in SIZES {
         let arguments = ["demo", "--seconds", "8", "--kills", "1"];
         let terminal = Terminal::start(columns, rows, &arguments)?;
-        let screen = terminal.wait_for(&[" of A are read by others, after ", "E has joined"])?;
-        check_demo(&screen, columns, rows)
-            .with_context(|| format!("at {columns} columns:\n{}", screen.join("\n")))?;
+        terminal.wait_for(&[" of A are read by others, after ", "E has joined"])?;
+        // A moment later, when what E's joining has moved has its owners.
+        let mut last = String::new();
+        let readable = wait_some(SETTLING, "a readable screen", || {
+            let screen = terminal.screen().ok()?;
+            let checked = check_demo(&screen, columns, rows);
+            last = format!("{checked:?} at {columns} columns:\n{}", screen.join("\n"));
+            checked.ok()
+        });
+        readable.with_context(|| last)?;
         // The screen is given back, and the account stays.
         let screen = terminal.wait_for(&["lost ", "takeovers"])?;
         assert!(screen.iter().all(|line| !line.contains("owners over time")));
