@@ -18,8 +18,8 @@ use crate::table::{self, Table, number, or_dash, text};
 /// Over how long rates are counted: offsets are committed in steps.
 const RATES_OVER: Duration = Duration::from_secs(15);
 
-/// Lines besides the partitions.
-const FRAME: usize = 6;
+/// Lines above and below the partitions: the sums and the headings, and how many partitions are left out.
+const FRAME: usize = 4;
 
 /// Show a group again and again: in place on a terminal, a line each time elsewhere.
 #[derive(Args)]
@@ -44,12 +44,19 @@ pub(crate) async fn run(args: Watch) -> Result<()> {
     let terminal = Screen::open()?;
     while left > 0 {
         left -= 1;
-        let view = args.group.describe(&admin).await?;
-        looks.push_back((Instant::now(), view));
+        let trouble = match args.group.describe(&admin).await {
+            Ok(view) => {
+                looks.push_back((Instant::now(), view));
+                None
+            }
+            // What was seen once comes back, most likely: that is what somebody watches for.
+            Err(error) if !looks.is_empty() => Some(format!("nothing new is seen: {error:#}")),
+            Err(error) => return Err(error),
+        };
         while looks.len() > 2 && looks[1].0.elapsed() > RATES_OVER {
             looks.pop_front();
         }
-        if let Err(error) = show(&looks, terminal.as_ref()) {
+        if let Err(error) = show(&looks, trouble.as_deref(), terminal.as_ref()) {
             // A reader that wants no more is no failure.
             return match error.kind() {
                 io::ErrorKind::BrokenPipe => Ok(()),
@@ -69,22 +76,28 @@ pub(crate) async fn run(args: Watch) -> Result<()> {
         // The screen is the shell's again; what was seen last stays.
         if let Some((view, change)) = latest(&looks) {
             let columns = table::width().unwrap_or(usize::MAX);
-            let lines = screen(view, change.as_ref(), columns, usize::MAX);
+            let lines = screen(view, change.as_ref(), None, (columns, usize::MAX));
             table::print(lines.iter().map(Line::text))?;
         }
     }
     Ok(())
 }
 
-fn show(looks: &VecDeque<(Instant, GroupView)>, terminal: Option<&Screen>) -> io::Result<()> {
+fn show(
+    looks: &VecDeque<(Instant, GroupView)>,
+    trouble: Option<&str>,
+    terminal: Option<&Screen>,
+) -> io::Result<()> {
     let Some((view, change)) = latest(looks) else {
         return Ok(());
     };
-    match terminal {
-        Some(terminal) => {
-            terminal.draw(|columns, rows| screen(view, change.as_ref(), columns, rows))
+    let change = change.as_ref();
+    match (terminal, trouble) {
+        (Some(terminal), _) => {
+            terminal.draw(|columns, rows| screen(view, change, trouble, (columns, rows)))
         }
-        None => writeln!(io::stdout(), "{}", line(view, change.as_ref())),
+        (None, Some(trouble)) => writeln!(io::stdout(), "{}: {trouble}", view.group),
+        (None, None) => writeln!(io::stdout(), "{}", line(view, change)),
     }
 }
 
@@ -108,8 +121,24 @@ fn line(view: &GroupView, change: Option<&LagChange>) -> String {
 }
 
 /// What fits on a screen: the partitions that are furthest behind, if not all.
-fn screen(view: &GroupView, change: Option<&LagChange>, columns: usize, rows: usize) -> Vec<Line> {
-    let room = rows.saturating_sub(FRAME).max(1);
+fn screen(
+    view: &GroupView,
+    change: Option<&LagChange>,
+    trouble: Option<&str>,
+    (columns, rows): (usize, usize),
+) -> Vec<Line> {
+    let plain = |text| Line::new(Style::Plain, text);
+    let alarm = |text| Line::new(Style::Alarm, text);
+    let reason = change.and_then(LagChange::reason);
+    let reason = reason.map_or_else(String::new, |reason| reason.to_string());
+    let mut below: Vec<Line> = wrapped(&reason, columns).into_iter().map(plain).collect();
+    below.extend(
+        wrapped(trouble.unwrap_or_default(), columns)
+            .into_iter()
+            .map(alarm),
+    );
+
+    let room = rows.saturating_sub(FRAME + below.len()).max(1);
     let mut shown: Vec<(&TopicPartition, &PartitionView)> = view.partitions.iter().collect();
     let left_out = shown.len().saturating_sub(room);
     if left_out > 0 {
@@ -133,22 +162,43 @@ fn screen(view: &GroupView, change: Option<&LagChange>, columns: usize, rows: us
             owners(partition),
         ]);
     }
-    let mut lines = vec![line(view, change), String::new()];
-    lines.extend(table.lines(Some(columns)));
-    if left_out > 0 {
-        lines.push(format!("and {left_out} partitions that are less behind"));
-    }
-    let reason = change.and_then(LagChange::reason);
-    lines.extend(reason.map(|reason| reason.to_string()));
-    lines.truncate(rows);
-    let lines = lines.into_iter().enumerate().map(|(index, line)| {
-        // The sums and the headings.
-        let style = if [0, 2].contains(&index) {
+    let mut lines = vec![
+        Line::new(Style::Strong, line(view, change)),
+        Line::default(),
+    ];
+    for (index, row) in table.lines(Some(columns)).into_iter().enumerate() {
+        let style = if index == 0 {
             Style::Strong
         } else {
             Style::Plain
         };
-        Line::new(style, line).fit(columns)
-    });
-    lines.collect()
+        lines.push(Line::new(style, row));
+    }
+    if left_out > 0 {
+        lines.push(plain(format!(
+            "and {left_out} partitions that are less behind"
+        )));
+    }
+    lines.extend(below);
+    lines.truncate(rows);
+    lines.into_iter().map(|line| line.fit(columns)).collect()
 }
+
+/// A text in lines of so many columns, cut between words.
+fn wrapped(text: &str, columns: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        let length = word.chars().count() + 1;
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + length <= columns => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests;
