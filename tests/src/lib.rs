@@ -63,7 +63,9 @@ pub use crate::memory::Memory;
 pub use crate::process::{Captured, Line, Process};
 pub use crate::producer::{Acknowledged, NumberProducer};
 pub use crate::proxy::{Direction, Proxy, ProxyMode, ZooKeeperRequest};
-pub use crate::pykafka::{PyKafkaConsumer, produce_keys_with_pykafka, pykafka_producer_options};
+pub use crate::pykafka::{
+    PyKafkaConsumer, produce_keys_with_pykafka, pykafka_commands, pykafka_options,
+};
 pub use crate::turn::turn;
 pub use crate::wait::{is_long, scale, unique, wait_for, wait_some, wait_until};
 pub use crate::zookeeper_view::{Owner, ZooKeeperView};

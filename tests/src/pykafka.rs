@@ -1,5 +1,6 @@
 //! PyKafka's own consumers, from a Python environment that the tests keep.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 use std::time::Duration;
 
@@ -46,29 +47,56 @@ pub fn produce_keys_with_pykafka(
     program.wait_success(PATIENCE)
 }
 
-/// The keywords of PyKafka's `Producer`, in their order, each with its default as Python writes it.
+/// The keywords of one of PyKafka's classes, in their order, each with its default as Python writes it. What has none, such as
+/// the cluster, is not among them.
 ///
 /// # Errors
 ///
 /// When PyKafka cannot be installed, or the program fails.
-pub fn pykafka_producer_options() -> Result<Vec<(String, String)>> {
-    let mut command = Command::new(python::environment("pykafka", &REQUIREMENTS)?);
-    command.args(["-c", PRODUCER_OPTIONS]);
-    let program = Process::spawn("PyKafka", &mut command)?;
-    program.wait_success(PATIENCE)?;
-    let lines = program.stdout().texts();
+pub fn pykafka_options(class: &str) -> Result<Vec<(String, String)>> {
+    let lines = printed(&[OPTIONS, class])?;
     let options = lines.iter().filter_map(|line| line.split_once(' '));
     Ok(options
         .map(|(name, default)| (name.to_owned(), default.to_owned()))
         .collect())
 }
 
-/// Everything but where to write: the cluster and the topic.
-const PRODUCER_OPTIONS: &str = "
-import inspect, pykafka
-for option in list(inspect.signature(pykafka.Producer).parameters.values())[2:]:
-    print(option.name, repr(option.default))
+/// Objects are called as PyKafka calls them.
+const OPTIONS: &str = "
+import inspect, sys, pykafka
+from pykafka.membershipprotocol import RangeProtocol
+for option in inspect.signature(getattr(pykafka, sys.argv[1])).parameters.values():
+    if option.default is RangeProtocol:
+        print(option.name, 'RangeProtocol')
+    elif option.default is not option.empty:
+        print(option.name, repr(option.default))
 ";
+
+/// The commands of PyKafka's program, `kafka-tools`.
+///
+/// # Errors
+///
+/// When PyKafka cannot be installed, or the program fails.
+pub fn pykafka_commands() -> Result<BTreeSet<String>> {
+    Ok(printed(&[COMMANDS])?.into_iter().collect())
+}
+
+const COMMANDS: &str = "
+import argparse
+from pykafka.cli import kafka_tools
+for action in kafka_tools._get_arg_parser()._actions:
+    if isinstance(action, argparse._SubParsersAction):
+        print('\\n'.join(action.choices))
+";
+
+/// What a program of Python's prints, given with its arguments.
+fn printed(program: &[&str]) -> Result<Vec<String>> {
+    let mut command = Command::new(python::environment("pykafka", &REQUIREMENTS)?);
+    command.arg("-c").args(program);
+    let program = Process::spawn("PyKafka", &mut command)?;
+    program.wait_success(PATIENCE)?;
+    Ok(program.stdout().texts())
+}
 
 /// A member of a group of PyKafka's `BalancedConsumer`, with offsets in Kafka.
 ///

@@ -4,6 +4,7 @@
 mod describe;
 mod doctor;
 mod managed;
+mod page;
 mod program;
 mod remove;
 mod reset;

@@ -13,6 +13,7 @@ on_both_versions!(
     a_java_consumer_goes_on_where_a_shift_has_moved_its_group,
     a_java_consumer_goes_on_where_a_time_has_moved_its_group,
     a_dry_run_changes_nothing_and_a_live_group_is_refused,
+    a_live_group_is_moved_by_force,
     divvy_goes_back_where_its_offsets_in_kafka_were_moved,
     single_offsets_are_stored_within_the_log,
     a_topic_is_asked_where_it_begins_and_ends,
@@ -151,6 +152,35 @@ fn a_dry_run_changes_nothing_and_a_live_group_is_refused(cluster: &Cluster) -> R
         "{far:?}"
     );
     assert_eq!(sum()?, 20);
+    Ok(())
+}
+
+/// The member is only registered, so that nobody overwrites what was moved.
+fn a_live_group_is_moved_by_force(cluster: &Cluster) -> Result<()> {
+    let (topic, group) = (unique("forced"), unique("group"));
+    cluster.create_topic(&topic, 1, 1)?;
+    cluster.produce(&topic, "none", 0..10)?;
+    let view = cluster.zookeeper_view()?;
+    view.put(&format!("/consumers/{group}/offsets/{topic}/0"), "7")?;
+    let registration =
+        format!(r#"{{"version":1,"subscription":{{"{topic}":1}},"pattern":"static"}}"#);
+    let member = format!("/consumers/{group}/ids/{group}_host");
+    assert!(view.put_ephemeral(&member, &registration)?);
+
+    let set = format!("offsets set --group {group} --topic {topic} 0=2");
+    let reset = format!("group reset {group} --to 3 --execute");
+    for refused in [&set, &reset] {
+        assert_eq!(ends(cluster, refused)?.code, Some(1), "{refused}");
+    }
+    assert_eq!(view.offsets(&group, &topic)?, [(0, 7)].into());
+    for (moved, offset) in [(set, 2), (reset, 3)] {
+        assert_eq!(ends(cluster, &format!("{moved} --force"))?.code, Some(0));
+        assert_eq!(
+            view.offsets(&group, &topic)?,
+            [(0, offset)].into(),
+            "{moved}"
+        );
+    }
     Ok(())
 }
 

@@ -6,7 +6,6 @@ mod codecs;
 mod creation;
 mod encoders;
 mod keys;
-mod options;
 mod outage;
 mod program;
 mod stopped;
