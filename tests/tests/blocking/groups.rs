@@ -53,7 +53,7 @@ fn take(mut member: BalancedConsumer, until: i64, told: &mpsc::Sender<(i32, i64)
         number(&message)?;
         told.send((message.tp.partition, message.offset))?;
         if message.offset + 1 == until {
-            member.pause(&[message.tp.clone()])?;
+            member.pause(std::slice::from_ref(&message.tp))?;
             left.remove(&message.tp.partition);
         }
     }
