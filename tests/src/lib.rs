@@ -1,10 +1,10 @@
-//! Starts real ZooKeeper and Kafka for the tests, and the `divvy` program beside them.
+//! Starts real ZooKeeper and Kafka for the tests, or the embedded cluster in their place, and the `divvy` program beside them.
 //!
 //! Everything that a live test needs is here, and only here:
 //!
 //! - [`Cluster`]: ZooKeeper servers and Kafka brokers of a chosen [`KafkaVersion`], as JVMs on free
 //!   loopback ports, from the [`Jars`] that Maven resolves. They are started by the very scripts that the
-//!   images in `docker/` use.
+//!   images in `docker/` use. Or the embedded cluster, within this process.
 //! - [`Divvy`] and [`Process`]: programs whose lines of output are kept with the time of their arrival.
 //! - [`NumberProducer`]: writes consecutive integers at a steady rate, and knows what was acknowledged.
 //! - [`Group`]: a group of such programs, of Kafka's own consumers ([`JavaConsumer`]) and of [`PyKafkaConsumer`]s; who owns what,
@@ -66,6 +66,6 @@ pub use crate::proxy::{Direction, Proxy, ProxyMode, ZooKeeperRequest};
 pub use crate::pykafka::{
     PyKafkaConsumer, produce_keys_with_pykafka, pykafka_commands, pykafka_options,
 };
-pub use crate::turn::turn;
+pub use crate::turn::{embedded_turn, turn};
 pub use crate::wait::{is_long, scale, unique, wait_for, wait_some, wait_until};
 pub use crate::zookeeper_view::{Owner, ZooKeeperView};

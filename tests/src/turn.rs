@@ -9,14 +9,22 @@ pub fn turn() -> MutexGuard<'static, ()> {
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Makes each function, which takes a [`KafkaVersion`](crate::KafkaVersion), a test on the embedded cluster as 0.8.2. Such a test
-/// has no JVMs to share the machine with, and takes no [`turn`].
+/// Lets one test on the embedded cluster run at a time. Beside one that has the [`turn`] there is room for it: it brings no JVMs.
+pub fn embedded_turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    // A test that failed has nothing to say about the next one.
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Makes each function, which takes a [`KafkaVersion`](crate::KafkaVersion), a test on the embedded cluster as 0.8.2, each in its
+/// [`embedded_turn`].
 #[macro_export]
 macro_rules! on_embedded {
     ($($test:ident),+ $(,)?) => {
         mod embedded {
             $(#[test]
             fn $test() -> anyhow::Result<()> {
+                let _turn = $crate::embedded_turn();
                 super::$test($crate::KafkaVersion::Embedded0_8_2)
             })+
         }

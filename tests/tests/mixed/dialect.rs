@@ -13,11 +13,7 @@ use divvy_zookeeper::paths;
 
 on_embedded!(
     members_of_both_makes_share_a_topic,
-    offsets_carry_over_from_one_make_to_the_other,
-    members_follow_a_pykafka_member_and_come_back,
-    a_claim_under_any_leaders_name_is_respected,
-    members_of_kafkas_own_dialect_are_not_mixed_in,
-    what_pykafka_writes_over_is_committed_again,
+    members_follow_a_pykafka_member_and_come_back
 );
 on_both_versions!(
     members_of_both_makes_share_a_topic,

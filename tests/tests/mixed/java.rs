@@ -6,10 +6,7 @@ use anyhow::{Context as _, Result};
 use divvy_tests::group::{Program, Rule};
 use divvy_tests::{Cluster, Group, KafkaVersion, on_both_versions, on_embedded, scale};
 
-on_embedded!(
-    members_of_both_kinds_share_by_range,
-    members_of_both_kinds_share_round_robin
-);
+on_embedded!(members_of_both_kinds_share_by_range);
 on_both_versions!(
     members_of_both_kinds_share_by_range,
     members_of_both_kinds_share_round_robin,

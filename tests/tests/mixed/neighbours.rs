@@ -4,13 +4,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use divvy_tests::group::show;
-use divvy_tests::{Cluster, Group, KafkaVersion, on_both_versions, on_embedded, wait_for};
+use divvy_tests::{Cluster, Group, KafkaVersion, on_both_versions, wait_for};
 use divvy_zookeeper::paths;
 
-on_embedded!(
-    a_java_member_that_gave_up_is_nudged,
-    a_member_with_another_rule_is_named
-);
 on_both_versions!(
     a_java_member_that_gave_up_is_nudged,
     a_member_with_another_rule_is_named,

@@ -6,10 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use divvy_tests::group::show;
 use divvy_tests::{Cluster, Divvy, Group, KafkaVersion, on_both_versions, on_embedded, wait_for};
 
-on_embedded!(
-    a_pykafka_member_is_named_and_survived,
-    a_pykafka_member_is_refused_by_name
-);
+on_embedded!(a_pykafka_member_is_named_and_survived);
 on_both_versions!(
     a_pykafka_member_is_named_and_survived,
     a_pykafka_member_is_refused_by_name,
