@@ -241,7 +241,7 @@ fn growing_lag_is_explained(cluster: &Cluster) -> Result<()> {
         let stood = std::mem::replace(&mut last, now) == now;
         (stood && stands.code == Some(0)).then_some(())
     })?;
-    explained("no offset advanced at all")?;
+    explained("advanced at all: the members are stuck")?;
     producer.stop()?;
     Ok(())
 }
