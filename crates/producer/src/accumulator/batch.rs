@@ -169,11 +169,13 @@ impl Batch {
 
     /// Says what became of it, as far as that was not said before.
     pub(super) fn complete(self, result: &Result<Appended>, now: Instant) -> bool {
-        if result.is_ok() && !self.is_complete() {
-            let after = now.saturating_duration_since(self.created);
-            self.meter.delivered(self.len(), self.wire_size, after);
-        } else if !self.is_complete() {
-            self.meter.failed(self.numbers().len());
+        match result {
+            _ if self.is_complete() => {}
+            Ok(_) => {
+                let after = now.saturating_duration_since(self.created);
+                self.meter.delivered(self.len(), self.wire_size, after);
+            }
+            Err(_) => self.meter.failed(self.numbers().len()),
         }
         self.outcome.complete(self.numbers.clone(), result)
     }

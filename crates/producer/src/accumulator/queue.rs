@@ -97,11 +97,10 @@ impl Queue {
                 last: last.map(Box::new),
             })
         };
-        if let Some(sent) = self.in_flight.as_ref().filter(|sent| sent.deadline <= now) {
+        let is_due = |sent: &&InFlight| sent.deadline <= now && sent.is_pending();
+        if let Some(sent) = self.in_flight.as_ref().filter(is_due) {
             let error = expired(&self.tp, None);
-            if sent.is_pending() {
-                self.meter.failed(sent.numbers.len());
-            }
+            self.meter.failed(sent.numbers.len());
             sent.outcome.complete(sent.numbers.clone(), &error);
         }
         let is_late = |batch: &Batch| batch.deadline <= now;
