@@ -12,25 +12,7 @@ mod settings;
 
 use std::time::Duration;
 
+pub(crate) use divvy_tests::on_shared_both_versions as on_both_versions;
+
 /// How long something may take that is waited for and not measured.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Makes each function a test on both legacy versions.
-macro_rules! on_both_versions {
-    ($($test:ident),+ $(,)?) => {
-        mod kafka_0_8_2_2 {
-            $(#[test]
-            fn $test() -> anyhow::Result<()> {
-                super::$test(divvy_tests::Cluster::shared(divvy_tests::KafkaVersion::V0_8_2_2)?)
-            })+
-        }
-
-        mod kafka_0_9_0_1 {
-            $(#[test]
-            fn $test() -> anyhow::Result<()> {
-                super::$test(divvy_tests::Cluster::shared(divvy_tests::KafkaVersion::V0_9_0_1)?)
-            })+
-        }
-    };
-}
-pub(crate) use on_both_versions;
