@@ -26,6 +26,13 @@ require_tmux() {
   fi
 }
 
+# require_kcat: a client of others that the tests run against the embedded cluster.
+require_kcat() {
+  if ! command -v kcat >/dev/null; then
+    install_packages "the embedded cluster is tested with kcat" kcat
+  fi
+}
+
 # require_cargo_companions: rustfmt and clippy, which a minimal toolchain lacks.
 require_cargo_companions() {
   local component
@@ -64,6 +71,7 @@ install_packages() {
       "C++ compiler") packages+=(g++) ;;
       make) packages+=(make) ;;
       tmux) packages+=(tmux) ;;
+      kcat) packages+=(kcat) ;;
       JDK) packages+=("$(jdk_package)") ;;
       Maven) packages+=(maven) ;;
       "Python 3") packages+=(python3 python3-venv) ;;

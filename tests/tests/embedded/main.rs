@@ -2,6 +2,7 @@
 
 mod java;
 mod kazoo;
+mod kcat;
 mod librdkafka;
 mod program;
 mod pykafka;
