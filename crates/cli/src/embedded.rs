@@ -1,4 +1,5 @@
 use std::io::{self, Write as _};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
@@ -8,8 +9,8 @@ use crate::signals;
 
 /// A cluster for development.
 ///
-/// It prints one line with the addresses of ZooKeeper and of the brokers, and serves until SIGINT or SIGTERM. Everything is in
-/// memory, on 127.0.0.1.
+/// It prints one line with the addresses of ZooKeeper and of the brokers, and serves until SIGINT or SIGTERM, on 127.0.0.1.
+/// Everything is in memory, but for messages with --dir.
 #[derive(Args)]
 pub(crate) struct Embedded {
     /// How many brokers.
@@ -27,6 +28,10 @@ pub(crate) struct Embedded {
     /// Create topics, with so many partitions, when somebody asks for them.
     #[arg(long, value_name = "PARTITIONS", value_parser = clap::value_parser!(u16).range(1..=10_000))]
     auto_create: Option<u16>,
+    /// Keep messages below this folder, in Kafka's layout. Started on it again, the cluster has its topics and messages; groups
+    /// and their offsets begin anew.
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -50,6 +55,9 @@ pub(crate) async fn run(args: Embedded) -> Result<()> {
         .zookeeper_port(args.zookeeper_port);
     if let Some(partitions) = args.auto_create {
         builder = builder.auto_create_topics(partitions.into(), 1);
+    }
+    if let Some(dir) = args.dir {
+        builder = builder.log_dir(dir);
     }
     let cluster = builder.start().await?;
     let (zookeeper, brokers) = (cluster.zookeeper_connect(), cluster.bootstrap());

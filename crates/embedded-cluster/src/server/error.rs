@@ -1,5 +1,6 @@
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use divvy_zookeeper::wire::ErrorCode;
 
@@ -16,6 +17,21 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// A log cannot be read or written.
+    #[error("cannot use {}", file.display())]
+    Log {
+        /// The file or folder.
+        file: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Another cluster, or a broker of Kafka's, uses the folder of the logs.
+    #[error("another process uses {}", .0.display())]
+    LogInUse(PathBuf),
+    /// The folder of a partition is missing where those of others of its topic are.
+    #[error("{} is missing, and later partitions are there", .0.display())]
+    MissingLog(PathBuf),
     /// The embedded ZooKeeper refused what a broker wrote; a client has changed nodes that are Kafka's.
     #[error("the embedded ZooKeeper refuses a write: {0}")]
     ZooKeeper(ErrorCode),
@@ -47,12 +63,12 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether trying again can help: another program may give the address up, and a broker may be
+    /// Whether trying again can help: another program may give the address or the folder up, and a broker may be
     /// started.
     pub fn is_retriable(&self) -> bool {
         match self {
             Self::Listen { source, .. } => source.kind() == io::ErrorKind::AddrInUse,
-            Self::NoLeader(_) => true,
+            Self::NoLeader(_) | Self::LogInUse(_) => true,
             _ => false,
         }
     }

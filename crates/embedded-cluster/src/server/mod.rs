@@ -18,8 +18,9 @@
 //! # }
 //! ```
 //!
-//! They are for tests and for development. There is no access control and no encryption, nothing survives the process, and whoever
-//! can reach the port can read and write everything.
+//! They are for tests and for development. There is no access control and no encryption, and whoever can reach the port can read
+//! and write everything. Nothing survives the process, but for messages that are kept [on
+//! disk](EmbeddedClusterBuilder::log_dir).
 
 mod broker;
 mod cluster;

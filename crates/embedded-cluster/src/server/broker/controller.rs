@@ -3,11 +3,12 @@
 //! It looks at everything again whenever something is written where it looks, and so depends on no single change.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
 use divvy_zookeeper::documents::{
-    Broker, Topic, TopicAssignment, parse_topic_config, topic_config_json,
+    Broker, Malformed, Topic, TopicAssignment, parse_topic_config, topic_config_json,
 };
 use divvy_zookeeper::paths::{self, BROKER_IDS as IDS, TOPICS};
 use divvy_zookeeper::wire::{CreateMode, ErrorCode};
@@ -15,6 +16,7 @@ use tracing::warn;
 
 use super::log::{Limits, Log};
 use super::state::{Partition, Shared, State, now_ms};
+use crate::server::error::Error;
 use crate::server::zookeeper::LocalSession;
 
 const DELETED: &str = "/admin/delete_topics";
@@ -96,25 +98,70 @@ impl Shared {
     fn take_topics(&self, state: &mut State) {
         let mut before = std::mem::take(&mut state.topics);
         for name in self.hub.children(TOPICS) {
-            let document = self.hub.data(&format!("{TOPICS}/{name}"));
-            let Ok(topic) = Topic::parse(&name, &document.unwrap_or_default()) else {
-                continue;
-            };
-            let limits = self.limits(&name);
             let mut partitions = before.remove(&name).unwrap_or_default();
-            for (id, replicas) in topic.partitions {
-                let partition = partitions.entry(id).or_insert_with(|| Partition {
-                    replicas: Vec::new(),
-                    leader: None,
-                    leader_epoch: -1,
-                    isr: Vec::new(),
-                    log: Log::new(limits),
-                });
-                partition.replicas = replicas;
-                partition.log.limit(now_ms(), limits);
+            let document = self.hub.data(&format!("{TOPICS}/{name}"));
+            match Topic::parse(&name, &document.unwrap_or_default()) {
+                Ok(topic) => self.take_partitions(state, topic, &mut partitions),
+                // What is no topic yet is none; what was one stays as it was.
+                Err(_) if partitions.is_empty() => continue,
+                Err(_) => {}
             }
             state.topics.insert(name, partitions);
         }
+        for gone in before.into_values() {
+            // The last one first, so that no partition is missing before others, whatever comes in between.
+            let partitions = gone.into_values().rev();
+            partitions.for_each(|partition| partition.log.delete());
+        }
+    }
+
+    fn take_partitions(
+        &self,
+        state: &mut State,
+        topic: Topic,
+        partitions: &mut BTreeMap<i32, Partition>,
+    ) {
+        let limits = self.limits(&topic.name);
+        for (id, replicas) in topic.partitions {
+            let partition = match partitions.entry(id) {
+                Entry::Occupied(there) => there.into_mut(),
+                Entry::Vacant(place) => match state.take_log(&topic.name, id, limits) {
+                    Ok(log) => place.insert(Partition::new(log)),
+                    Err(error) => {
+                        warn!("partition {id} of {} has no log: {error}", topic.name);
+                        continue;
+                    }
+                },
+            };
+            if partition.replicas != replicas {
+                if let Err(error) = partition.log.keep_replicas(&replicas) {
+                    warn!("the brokers of {}-{id} are not kept: {error}", topic.name);
+                }
+                partition.replicas = replicas;
+            }
+            partition.log.limit(now_ms(), limits);
+        }
+    }
+
+    /// Creates the topics again that are on disk. Where their brokers are not known any more they are dealt out.
+    pub(in crate::server) fn restore_topics(&self, brokers: &[i32]) -> Result<(), Error> {
+        let kept = match &self.lock().log_dir {
+            Some(log_dir) => log_dir.kept(now_ms(), self.settings.limits)?,
+            None => return Ok(()),
+        };
+        for (topic, partitions) in kept {
+            let replicas: Vec<_> = partitions.iter().map(|one| one.replicas.clone()).collect();
+            let assignment = assignment(replicas, brokers).map_err(|why| Error::InvalidTopic {
+                topic: topic.clone(),
+                why: why.to_string(),
+            })?;
+            for (id, one) in (0..).zip(partitions) {
+                self.lock().kept.insert((topic.clone(), id), one.log);
+            }
+            let created = self.create_topic(&topic, &assignment);
+            created.map_err(Error::ZooKeeper)?;
+        }
+        Ok(())
     }
 
     /// How large the logs of a topic may become, by its own settings.
@@ -249,7 +296,39 @@ fn elect(state: &mut State) -> Vec<Written> {
     written
 }
 
+/// Who is to have the partitions of a topic: who had them, if any of them is there.
+fn assignment(replicas: Vec<Vec<i32>>, brokers: &[i32]) -> Result<TopicAssignment, Malformed> {
+    let count = replicas.len();
+    let is_there = |replicas: &Vec<i32>| replicas.iter().any(|id| brokers.contains(id));
+    match replicas.iter().all(is_there) {
+        true => TopicAssignment::new(replicas),
+        false => TopicAssignment::deal(brokers, count, 1, 0, 0),
+    }
+}
+
+impl State {
+    /// The log of a partition that is new to the brokers, with what is on disk of it.
+    fn take_log(&mut self, topic: &str, partition: i32, limits: Limits) -> Result<Log, Error> {
+        let kept = self.kept.remove(&(topic.to_owned(), partition));
+        match (kept, &self.log_dir) {
+            (Some(log), _) => Ok(log),
+            (None, Some(log_dir)) => log_dir.create(topic, partition, now_ms(), limits),
+            (None, None) => Ok(Log::new(now_ms(), limits)),
+        }
+    }
+}
+
 impl Partition {
+    fn new(log: Log) -> Self {
+        Self {
+            replicas: Vec::new(),
+            leader: None,
+            leader_epoch: -1,
+            isr: Vec::new(),
+            log,
+        }
+    }
+
     fn document(&self) -> String {
         let isr: Vec<_> = self.isr.iter().map(i32::to_string).collect();
         format!(

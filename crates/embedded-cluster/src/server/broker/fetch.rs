@@ -8,6 +8,7 @@ use divvy_protocol::api::{
     ListOffsetsTopicResponse,
 };
 use tokio::time::Instant;
+use tracing::warn;
 
 use super::requests::Broker;
 use super::state::{State, now_ms};
@@ -93,8 +94,12 @@ impl Broker {
         let log = &state.led_by(self.id, topic, asked.partition)?.log;
         let most = usize::try_from(asked.max_bytes).map_err(|_| ErrorCode::UNKNOWN_SERVER_ERROR)?;
         match log.read(asked.fetch_offset, most.min(room)) {
-            Ok(records) => Ok((log.end(), records)),
-            Err(_) => Err(ErrorCode::OFFSET_OUT_OF_RANGE),
+            Ok(Some(records)) => Ok((log.end(), records)),
+            Ok(None) => Err(ErrorCode::OFFSET_OUT_OF_RANGE),
+            Err(error) => {
+                warn!("{topic}-{} cannot be read: {error}", asked.partition);
+                Err(ErrorCode::UNKNOWN_SERVER_ERROR)
+            }
         }
     }
 

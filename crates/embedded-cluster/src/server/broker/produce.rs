@@ -3,6 +3,7 @@ use divvy_protocol::api::{
     ProducePartition, ProducePartitionResponse, ProduceRequest, ProduceResponse,
     ProduceTopicResponse,
 };
+use tracing::warn;
 
 use super::Release;
 use super::append;
@@ -58,7 +59,10 @@ impl Broker {
                 Err(ErrorCode::RECORD_LIST_TOO_LARGE)
             }
             Some(chunk) => {
-                log.append(now_ms(), chunk);
+                log.append(now_ms(), chunk).map_err(|error| {
+                    warn!("{topic}-{} takes no messages: {error}", partition.partition);
+                    ErrorCode::UNKNOWN_SERVER_ERROR
+                })?;
                 Ok(base)
             }
             None => Ok(-1),

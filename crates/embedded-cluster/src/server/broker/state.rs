@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use divvy_protocol::ErrorCode;
@@ -8,7 +9,8 @@ use tokio::sync::watch;
 
 use super::Release;
 use super::groups::Offsets;
-use super::log::{Limits, Log};
+use super::log::{Limits, Log, LogDir};
+use crate::server::error::{Error, Result};
 use crate::server::zookeeper::{Hub, LocalSession, millis, wall_clock};
 
 /// What all brokers have in common.
@@ -16,6 +18,8 @@ use crate::server::zookeeper::{Hub, LocalSession, millis, wall_clock};
 pub(in crate::server) struct Settings {
     pub(in crate::server) release: Release,
     pub(in crate::server) limits: Limits,
+    /// Where logs are on disk; `None` where they are in memory.
+    pub(in crate::server) log_dir: Option<PathBuf>,
     /// How long the sessions of this process last, in milliseconds.
     pub(in crate::server) session_ms: i32,
     /// How many partitions and replicas a topic gets that is made because somebody asked for it; `None` where it is not made.
@@ -42,6 +46,10 @@ pub(super) struct State {
     pub(super) alive: BTreeMap<i32, SocketAddr>,
     pub(super) topics: BTreeMap<String, BTreeMap<i32, Partition>>,
     pub(super) offsets: Offsets,
+    /// Where logs are on disk; `None` where they are in memory, and after the end.
+    pub(super) log_dir: Option<LogDir>,
+    /// Logs that were on disk already, until the controller takes up their partitions.
+    pub(super) kept: BTreeMap<(String, i32), Log>,
 }
 
 #[derive(Debug)]
@@ -54,15 +62,17 @@ pub(super) struct Partition {
 }
 
 impl Shared {
-    pub(in crate::server) fn new(
-        settings: Settings,
-        hub: Arc<Hub>,
-    ) -> Result<Self, wire::ErrorCode> {
-        let session = LocalSession::open(&hub, settings.session_ms)?;
+    pub(in crate::server) fn new(settings: Settings, hub: Arc<Hub>) -> Result<Self> {
+        let log_dir = settings.log_dir.clone().map(LogDir::open).transpose()?;
+        let session = LocalSession::open(&hub, settings.session_ms).map_err(Error::ZooKeeper)?;
+        let state = State {
+            log_dir,
+            ..State::default()
+        };
         Ok(Self {
             settings,
             hub,
-            state: Mutex::default(),
+            state: Mutex::new(state),
             changed: watch::Sender::new(()),
             deciding: Mutex::default(),
             session: Mutex::new(Arc::new(session)),
@@ -119,10 +129,23 @@ impl Shared {
     }
 
     /// Damages a message of a partition; `false` where there is none at that offset.
-    pub(in crate::server) fn corrupt(&self, topic: &str, partition: i32, offset: i64) -> bool {
+    pub(in crate::server) fn corrupt(
+        &self,
+        topic: &str,
+        partition: i32,
+        offset: i64,
+    ) -> Result<bool> {
         let mut state = self.lock();
         let log = state.log(topic, partition);
-        log.is_some_and(|log| log.corrupt(offset))
+        log.map_or(Ok(false), |log| log.corrupt(offset))
+    }
+
+    /// Lets go of what is on disk. Nothing is written there any more.
+    pub(in crate::server) fn release(&self) {
+        let mut state = self.lock();
+        state.topics.clear();
+        state.kept.clear();
+        state.log_dir = None;
     }
 
     /// The first offset of a partition and the one behind its last.

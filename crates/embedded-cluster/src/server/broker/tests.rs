@@ -4,7 +4,7 @@ use divvy_protocol::compression::Compression;
 use divvy_protocol::records::{DecodeOptions, RecordsBuilder, decode};
 
 use super::append::number;
-use super::log::{Chunk, Limits, Log, OutOfRange};
+use super::log::{Chunk, Limits, Log};
 
 const SMALL: Limits = Limits {
     segment: 124,
@@ -12,7 +12,7 @@ const SMALL: Limits = Limits {
     retention_ms: None,
 };
 
-fn set(codec: Compression, values: &[&str]) -> Bytes {
+pub(super) fn set(codec: Compression, values: &[&str]) -> Bytes {
     let mut builder = RecordsBuilder::new(0, codec).expect("a codec of the format");
     for value in values {
         builder
@@ -23,7 +23,7 @@ fn set(codec: Compression, values: &[&str]) -> Bytes {
 }
 
 /// Every message with its offset, with all checksums looked at.
-fn messages(set: &Bytes) -> Vec<(i64, String)> {
+pub(super) fn messages(set: &Bytes) -> Vec<(i64, String)> {
     let options = DecodeOptions {
         check_inner_crc: true,
         ..DecodeOptions::default()
@@ -39,12 +39,18 @@ fn messages(set: &Bytes) -> Vec<(i64, String)> {
 
 /// A log with a message of 31 bytes at each offset.
 fn log(limits: Limits, count: i64) -> Log {
-    let mut log = Log::new(limits);
+    let mut log = Log::new(0, limits);
     for offset in 0..count {
         let chunk = number(&set(Compression::None, &["12345"]), log.end());
-        log.append(offset, chunk.expect("a good message").expect("a message"));
+        let chunk = chunk.expect("a good message").expect("a message");
+        log.append(offset, chunk).expect("memory");
     }
     log
+}
+
+/// What is read; `None` where the offset is out of range.
+fn read(log: &Log, offset: i64, most: usize) -> Option<Bytes> {
+    log.read(offset, most).expect("memory")
 }
 
 #[test]
@@ -114,36 +120,39 @@ fn a_read_begins_with_its_message_and_ends_where_it_must() {
         },
         5,
     );
-    let all = log.read(2, 1 << 20).unwrap();
+    let all = read(&log, 2, 1 << 20).unwrap();
     assert_eq!(
         messages(&all).iter().map(|(at, _)| *at).collect::<Vec<_>>(),
         [2, 3, 4]
     );
-    let one = log.read(0, 1 << 20).unwrap().len() / 5;
+    let one = read(&log, 0, 1 << 20).unwrap().len() / 5;
     assert_eq!(
-        log.read(1, one + 1).unwrap().len(),
+        read(&log, 1, one + 1).unwrap().len(),
         one + 1,
         "the second is cut off"
     );
-    assert_eq!(log.read(1, 10).unwrap().len(), 10, "the first is cut off");
-    assert!(log.read(5, 100).unwrap().is_empty());
-    assert_eq!(log.read(6, 100), Err(OutOfRange));
-    assert_eq!(log.read(-1, 100), Err(OutOfRange));
+    assert_eq!(read(&log, 1, 10).unwrap().len(), 10, "the first is cut off");
+    assert!(read(&log, 5, 100).unwrap().is_empty());
+    assert_eq!(read(&log, 6, 100), None);
+    assert_eq!(read(&log, -1, 100), None);
 }
 
 #[test]
 fn a_compressed_message_is_read_whole_from_any_of_its_offsets() {
-    let mut log = Log::new(Limits {
-        segment: 1 << 20,
-        retention: 1 << 20,
-        retention_ms: None,
-    });
+    let mut log = Log::new(
+        0,
+        Limits {
+            segment: 1 << 20,
+            retention: 1 << 20,
+            retention_ms: None,
+        },
+    );
     for _ in 0..3 {
         let chunk: Option<Chunk> = number(&set(Compression::Gzip, &["a", "b"]), log.end()).unwrap();
-        log.append(0, chunk.unwrap());
+        log.append(0, chunk.unwrap()).unwrap();
     }
     let read = |offset| {
-        messages(&log.read(offset, 1 << 20).unwrap())
+        messages(&read(&log, offset, 1 << 20).unwrap())
             .first()
             .map(|(at, _)| *at)
     };
@@ -162,9 +171,9 @@ fn the_oldest_segment_goes_where_there_is_too_much() {
         32,
         "two full segments of four, as many bytes as are kept at least"
     );
-    assert_eq!(log.read(31, 100), Err(OutOfRange));
+    assert_eq!(read(&log, 31, 100), None);
     let ends: Vec<_> = (32..40)
-        .map(|at| messages(&log.read(at, 1000).unwrap()).len())
+        .map(|at| messages(&read(&log, at, 1000).unwrap()).len())
         .collect();
     assert_eq!(
         ends,
@@ -195,9 +204,9 @@ fn a_damaged_message_is_seen_by_its_checksum() {
         },
         3,
     );
-    assert!(log.corrupt(1));
-    assert!(!log.corrupt(3));
-    let decoded = decode(&log.read(0, 1 << 20).unwrap(), &DecodeOptions::default());
+    assert!(log.corrupt(1).unwrap());
+    assert!(!log.corrupt(3).unwrap());
+    let decoded = decode(&read(&log, 0, 1 << 20).unwrap(), &DecodeOptions::default());
     assert_eq!(decoded.next_offset, 1);
     assert_eq!(decoded.error.map(|error| error.offset), Some(1));
 }
@@ -214,11 +223,11 @@ fn what_is_too_old_goes_even_where_it_is_all() {
     assert_eq!((log.start(), log.end()), (36, 40));
     log.limit(49, most(9));
     assert_eq!((log.start(), log.end()), (40, 40));
-    assert!(log.read(40, 100).unwrap().is_empty());
-    assert_eq!(log.read(39, 100), Err(OutOfRange));
+    assert!(read(&log, 40, 100).unwrap().is_empty());
+    assert_eq!(read(&log, 39, 100), None);
     assert_eq!(log.offsets_before(50, -2, 1), [40]);
     let chunk = number(&set(Compression::None, &["12345"]), 40).unwrap();
-    log.append(50, chunk.unwrap());
+    log.append(50, chunk.unwrap()).unwrap();
     assert_eq!((log.start(), log.end()), (40, 41));
 }
 

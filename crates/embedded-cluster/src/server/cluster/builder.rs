@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +37,7 @@ impl Default for EmbeddedClusterBuilder {
                     retention: 256 << 20,
                     retention_ms: None,
                 },
+                log_dir: None,
                 session_ms: 6_000,
                 auto_create: None,
             },
@@ -113,7 +115,7 @@ impl EmbeddedClusterBuilder {
     }
 
     /// How many bytes of a partition are kept at least; the oldest segment goes where the others have as many. This bounds the
-    /// memory that the cluster takes. A topic's own setting may be smaller. Kafka: `log.retention.bytes`. Default: 256 MiB.
+    /// memory, or the disk, that the cluster takes. A topic's own setting may be smaller. Kafka: `log.retention.bytes`. Default: 256 MiB.
     #[must_use]
     pub fn retention_bytes(mut self, bytes: usize) -> Self {
         self.settings.limits.retention = bytes;
@@ -128,11 +130,29 @@ impl EmbeddedClusterBuilder {
         self
     }
 
+    /// Where logs are kept on disk, in Kafka's own layout: a folder `TOPIC-PARTITION` for each partition, and in it a file for each
+    /// segment, as brokers of 0.8.2 and 0.9 write it. The folder is made where there is none, and is this cluster's alone
+    /// while it runs. Kafka: `log.dirs`. Default: logs are in memory.
+    ///
+    /// A cluster that is started on a folder with logs has their topics, partitions and messages again, and the same brokers for
+    /// them as far as they are there. Nothing else is kept: ZooKeeper's tree is empty, so that groups, their offsets in either
+    /// store, and topics' own settings are gone. All brokers use the one folder, because the replicas of a partition are one log.
+    ///
+    /// What was acknowledged outlives the process, however it ends; nothing is flushed to the disk, so that what the machine had
+    /// not written when it lost its power is lost. At the start the last segment of each partition is cut off behind its last
+    /// whole message, as Kafka does after a broker has died, and so also where a message was [damaged](EmbeddedCluster::corrupt).
+    #[must_use]
+    pub fn log_dir(mut self, path: impl Into<PathBuf>) -> Self {
+        self.settings.log_dir = Some(path.into());
+        self
+    }
+
     /// Starts ZooKeeper and the brokers on 127.0.0.1, on the current runtime of tokio, which needs time and I/O, and returns when
     /// all brokers are registered.
     ///
     /// # Errors
-    /// [`Error::Listen`] where a port is taken; nothing runs then.
+    /// [`Error::Listen`] where a port is taken; [`Error::Log`], [`Error::LogInUse`], [`Error::MissingLog`] and
+    /// [`Error::InvalidTopic`] where the [logs on disk](Self::log_dir) cannot be used. Nothing runs then.
     pub async fn start(self) -> Result<EmbeddedCluster> {
         let host = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let places = self.places();
@@ -140,7 +160,7 @@ impl EmbeddedClusterBuilder {
         let address = (host, self.zookeeper_port).into();
         let zookeeper = ZooKeeperServer::builder().address(address);
         let zookeeper = ZooKeeperServer::start(&zookeeper, Arc::clone(&hub)).await?;
-        let shared = Shared::new(self.settings, hub).map_err(Error::ZooKeeper)?;
+        let shared = Shared::new(self.settings, hub)?;
         let shared = Arc::new(shared);
         shared.lay_out().map_err(Error::ZooKeeper)?;
         let mut nodes = BTreeMap::new();
@@ -148,6 +168,8 @@ impl EmbeddedClusterBuilder {
             let address = SocketAddr::new(host, port);
             nodes.insert(id, Node::start(id, address, Arc::clone(&shared)).await?);
         }
+        let brokers: Vec<i32> = nodes.keys().copied().collect();
+        shared.restore_topics(&brokers)?;
         shared.look().map_err(Error::ZooKeeper)?;
         let controller = Task::spawn(Arc::clone(&shared).control());
         Ok(EmbeddedCluster {

@@ -108,9 +108,9 @@ impl EmbeddedCluster {
     /// compressed one, that one is damaged.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where there is no such message.
+    /// [`Error::NotFound`] where there is no such message; [`Error::Log`] where it is on disk and cannot be changed.
     pub fn corrupt(&self, topic: &str, partition: i32, offset: i64) -> Result<()> {
-        match self.shared.corrupt(topic, partition, offset) {
+        match self.shared.corrupt(topic, partition, offset)? {
             true => Ok(()),
             false => Err(not_found(
                 topic,

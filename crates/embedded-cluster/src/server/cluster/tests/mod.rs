@@ -1,3 +1,5 @@
+mod disk;
+
 use std::future::Future;
 
 use bytes::Bytes;
