@@ -26,10 +26,11 @@ mod broker;
 mod cluster;
 mod error;
 mod network;
+mod weather;
 mod zookeeper;
 
 pub use broker::Release;
 pub use cluster::{EmbeddedCluster, EmbeddedClusterBuilder};
 pub use error::{Error, Result};
-pub use network::Faults;
+pub use weather::Faults;
 pub use zookeeper::{ZooKeeperBuilder, ZooKeeperServer};

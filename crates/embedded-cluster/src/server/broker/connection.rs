@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use bytes::{Buf as _, Bytes, BytesMut};
+use divvy_protocol::api;
 use tracing::debug;
 
 use super::requests::{Answer, Broker};
@@ -16,6 +17,7 @@ pub(super) async fn serve(shared: Arc<Shared>, id: i32, line: Line) {
     let (mut incoming, mut outgoing) = line.split();
     let mut buffer = BytesMut::new();
     let broker = Broker { shared, id };
+    let mut is_known = false;
     loop {
         let request = match take_frame(&mut buffer) {
             Some(Ok(request)) => request,
@@ -25,6 +27,15 @@ pub(super) async fn serve(shared: Arc<Shared>, id: i32, line: Line) {
                 _ => return,
             },
         };
+        if !is_known && let Ok((header, _)) = api::split_request(request.clone()) {
+            is_known = true;
+            if !incoming.introduce(header.client_id.as_deref().unwrap_or_default()) {
+                return;
+            }
+        }
+        if incoming.loses_requests() {
+            continue;
+        }
         let sent = match broker.answer(request).await {
             Answer::Reply(reply) => outgoing.send(&reply).await,
             Answer::Nothing => Ok(()),

@@ -10,7 +10,8 @@ use super::Release;
 use super::connection;
 use super::state::{Shared, now_ms};
 use crate::server::error::{Error, Result};
-use crate::server::network::{MAX_CONNECTIONS, Port, Task, Weather};
+use crate::server::network::{MAX_CONNECTIONS, Port, Task};
+use crate::server::weather::Weather;
 use crate::server::zookeeper::LocalSession;
 
 /// How often a broker says to ZooKeeper that it lives.

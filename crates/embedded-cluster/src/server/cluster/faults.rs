@@ -3,7 +3,7 @@
 use super::{EmbeddedCluster, not_found};
 use crate::server::broker::Node;
 use crate::server::error::{Error, Result};
-use crate::server::network::Faults;
+use crate::server::weather::Faults;
 
 /// Faults. Those of ZooKeeper are [`ZooKeeperServer`](crate::server::ZooKeeperServer)'s, under
 /// [`zookeeper`](EmbeddedCluster::zookeeper).
@@ -95,13 +95,28 @@ impl EmbeddedCluster {
         Ok(())
     }
 
-    /// What goes wrong between a broker and its clients from now on, in place of what did before. It outlasts restarts.
+    /// What goes wrong between a broker and all its clients from now on, in place of what did before. It outlasts restarts.
     ///
     /// # Errors
     /// [`Error::NoBroker`].
     pub fn set_faults(&self, broker: i32, faults: Faults) -> Result<()> {
         self.node(broker)?.weather().set(faults);
         Ok(())
+    }
+
+    /// Closes every connection of a client with the brokers. It may connect again at once. Kafka: `client.id`.
+    pub fn cut_client(&self, client_id: &str) {
+        self.nodes
+            .values()
+            .for_each(|node| node.weather().cut_off(client_id));
+    }
+
+    /// What goes wrong between the brokers and a client from now on, in place of what did before, and besides what does for [all
+    /// clients](Self::set_faults). A client is known from its first request. Kafka: `client.id`.
+    pub fn set_client_faults(&self, client_id: &str, faults: Faults) {
+        self.nodes
+            .values()
+            .for_each(|node| node.weather().set_for(client_id, faults));
     }
 
     /// Damages the message at an offset of a partition: its checksum is wrong from now on. Where the message is within a

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use divvy_zookeeper::wire::ServerCodec;
+use divvy_zookeeper::wire::{ClientFrame, ServerCodec};
 use tracing::debug;
 
 use super::hub::Hub;
@@ -77,7 +77,9 @@ impl Client {
             match codec.decode(&mut buffer) {
                 Ok(Some(frame)) => {
                     self.outbox.room().await;
-                    self.hub.receive(self.id, frame);
+                    if !self.take(&incoming, frame) {
+                        return;
+                    }
                 }
                 Ok(None) => match incoming.read(&mut buffer).await {
                     Ok(true) => {}
@@ -88,6 +90,30 @@ impl Client {
             }
         }
     }
+}
+
+impl Client {
+    /// Passes a frame on, unless it is lost; `false` where the connection is to end. The first one tells the session that is to go
+    /// on, or begins one.
+    fn take(&self, incoming: &Incoming, frame: ClientFrame) -> bool {
+        let is_first = matches!(frame, ClientFrame::Connect(_));
+        if let ClientFrame::Connect(request) = &frame
+            && request.session_id != 0
+            && !incoming.introduce(&name(request.session_id))
+        {
+            return false;
+        }
+        if !incoming.loses_requests() {
+            self.hub.receive(self.id, frame);
+        }
+        let session = is_first.then(|| self.hub.session_of(self.id)).flatten();
+        session.is_none_or(|session| incoming.introduce(&name(session)))
+    }
+}
+
+/// What the client of a session is called where faults are about a single one.
+pub(super) fn name(session: i64) -> String {
+    format!("{session:#x}")
 }
 
 impl Drop for Client {

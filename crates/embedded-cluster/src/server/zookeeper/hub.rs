@@ -113,6 +113,11 @@ impl Hub {
         });
     }
 
+    /// The session that a connection speaks for.
+    pub(super) fn session_of(&self, id: ConnectionId) -> Option<i64> {
+        self.lock().ensemble.session_of(id)
+    }
+
     pub(super) fn disconnect(&self, id: ConnectionId) {
         self.tell(|state, now| {
             state.ensemble.disconnect(now, id);

@@ -14,7 +14,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::Result;
-use super::network::{Faults, MAX_CONNECTIONS, Port, Task, Weather};
+use super::network::{MAX_CONNECTIONS, Port, Task};
+use super::weather::{Faults, Weather};
 pub(super) use hub::{Hub, millis, wall_clock};
 pub(super) use local::LocalSession;
 
@@ -130,7 +131,18 @@ impl ZooKeeperServer {
         self.weather.cut();
     }
 
-    /// What goes wrong on the way to the clients from now on, in place of what did before.
+    /// Closes the connection of a session. The session goes on, and its client may come back.
+    pub fn cut_session(&self, session: i64) {
+        self.weather.cut_off(&connection::name(session));
+    }
+
+    /// What goes wrong on the way to the client of a session from now on, in place of what did before, and besides what does for
+    /// [all](Self::set_faults). Time passes all the while, so that a session of which nothing is heard ends.
+    pub fn set_session_faults(&self, session: i64, faults: Faults) {
+        self.weather.set_for(&connection::name(session), faults);
+    }
+
+    /// What goes wrong on the way to all clients from now on, in place of what did before.
     ///
     /// While the server is frozen no time passes for it. Sessions that should have been heard of meanwhile end when it goes on,
     /// unless their clients are heard first.

@@ -232,6 +232,48 @@ async fn replies_are_lost_and_requests_carried_out() {
     );
 }
 
+#[tokio::test]
+async fn faults_befall_a_single_session() {
+    let server = start().await;
+    let (mut struck, mut other) = (Peer::connect(&server).await, Peer::connect(&server).await);
+    let session = struck.session(fresh(1_000)).await.unwrap();
+    other.session(fresh(1_000)).await.unwrap();
+    let id = session.session_id;
+    let again = || ConnectRequest {
+        session_id: id,
+        password: session.password.clone(),
+        ..fresh(1_000)
+    };
+    let node = create("/e", CreateMode::Ephemeral);
+    struck.ask(node).await.unwrap().unwrap();
+    server.cut_session(id);
+    assert_eq!(struck.next().await, None);
+    assert_eq!(other.ask(Request::Ping).await, Some(Ok(Response::Empty)));
+    let mut struck = Peer::connect(&server).await;
+    assert_eq!(struck.session(again()).await.unwrap().session_id, id);
+
+    let refuse = Faults {
+        refuse: true,
+        ..Faults::default()
+    };
+    server.set_session_faults(id, refuse);
+    assert_eq!(Peer::connect(&server).await.session(again()).await, None);
+    struck.ask(exists("/e", false)).await.unwrap().unwrap();
+
+    // Nothing of it is heard, and its time goes on.
+    let lose_requests = Faults {
+        lose_requests: true,
+        ..Faults::default()
+    };
+    server.set_session_faults(id, lose_requests);
+    for _ in 0..3 {
+        let (xid, request) = (XID_PING, Request::Ping);
+        struck.send(&ClientFrame::Request { xid, request }).await;
+    }
+    assert_eq!(struck.next().await, None);
+    assert!(!server.sessions().contains(&id));
+}
+
 async fn word(server: &ZooKeeperServer, word: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect(server.address()).await?;
     stream.write_all(word.as_bytes()).await?;

@@ -1,3 +1,4 @@
+mod clients;
 mod disk;
 
 use std::future::Future;
@@ -32,16 +33,22 @@ async fn start(release: Release) -> EmbeddedCluster {
     cluster
 }
 
-struct Client(TcpStream);
+/// A connection with a broker, and the `client.id`.
+struct Client(TcpStream, &'static str);
 
 impl Client {
     async fn connect(cluster: &EmbeddedCluster, broker: i32) -> Client {
+        Self::named("test", cluster, broker).await
+    }
+
+    async fn named(client_id: &'static str, cluster: &EmbeddedCluster, broker: i32) -> Client {
         let address = cluster.brokers()[&broker];
-        Client(TcpStream::connect(address).await.expect("a broker"))
+        let stream = TcpStream::connect(address).await.expect("a broker");
+        Client(stream, client_id)
     }
 
     async fn send<R: Request>(&mut self, request: &R, version: i16) {
-        let frame = api::encode_request(request, version, 7, "test").expect("a request");
+        let frame = api::encode_request(request, version, 7, self.1).expect("a request");
         // That the broker has gone is found out by reading.
         let _ = self.0.write_all(&frame).await;
     }
