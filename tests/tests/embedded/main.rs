@@ -1,5 +1,6 @@
 //! The embedded cluster before clients that others have written, and as a program.
 
+mod disk;
 mod java;
 mod kazoo;
 mod kcat;

@@ -84,13 +84,13 @@ fn it_listens_where_it_is_told_to() -> Result<()> {
 }
 
 /// A cluster as a process, on free ports.
-struct Served {
-    program: Divvy,
-    zookeeper: String,
-    brokers: Vec<String>,
+pub(super) struct Served {
+    pub(super) program: Divvy,
+    pub(super) zookeeper: String,
+    pub(super) brokers: Vec<String>,
 }
 
-fn serve(arguments: &[&str]) -> Result<Served> {
+pub(super) fn serve(arguments: &[&str]) -> Result<Served> {
     let free = ["embedded", "--port", "0", "--zookeeper-port", "0"];
     let program = Divvy::command(free.iter().chain(arguments)).spawn()?;
     let line = program
@@ -107,7 +107,7 @@ fn serve(arguments: &[&str]) -> Result<Served> {
     })
 }
 
-fn run(arguments: &[&str], input: &str) -> Result<()> {
+pub(super) fn run(arguments: &[&str], input: &str) -> Result<()> {
     let (status, divvy) = Divvy::command(arguments).run(input.as_bytes(), PATIENCE)?;
     ensure!(
         status.success(),
