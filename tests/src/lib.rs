@@ -66,6 +66,6 @@ pub use crate::proxy::{Direction, Proxy, ProxyMode, ZooKeeperRequest};
 pub use crate::pykafka::{
     PyKafkaConsumer, produce_keys_with_pykafka, pykafka_commands, pykafka_options,
 };
-pub use crate::turn::{at_any_time, in_turn, on_shared, turn};
+pub use crate::turn::{as_task, at_any_time, in_turn, on_shared, turn};
 pub use crate::wait::{is_long, scale, unique, wait_for, wait_some, wait_until};
 pub use crate::zookeeper_view::{Owner, ZooKeeperView};

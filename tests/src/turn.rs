@@ -3,6 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::Result;
+use tokio::runtime;
 
 use crate::{Cluster, KafkaVersion};
 
@@ -45,6 +46,19 @@ pub fn at_any_time(version: KafkaVersion, test: fn(KafkaVersion) -> Result<()>) 
     test(version)
 }
 
+/// Runs a test that is a future beside others, on a runtime of its own.
+///
+/// # Errors
+///
+/// The test's, or why there is no runtime.
+pub fn as_task<F: Future<Output = Result<()>>>(
+    version: KafkaVersion,
+    test: impl FnOnce(KafkaVersion) -> F,
+) -> Result<()> {
+    let mut runtime = runtime::Builder::new_current_thread();
+    runtime.enable_all().build()?.block_on(test(version))
+}
+
 /// Runs a test beside others on the cluster that they share.
 ///
 /// # Errors
@@ -55,7 +69,7 @@ pub fn on_shared(version: KafkaVersion, test: fn(&Cluster) -> Result<()>) -> Res
 }
 
 /// Makes each function a test on one version, by its name in [`KafkaVersion`](crate::KafkaVersion), in a module of its own, run by
-/// [`in_turn`], [`at_any_time`] or [`on_shared`].
+/// [`in_turn`], [`at_any_time`], [`as_task`] or [`on_shared`].
 #[macro_export]
 macro_rules! tests_on {
     ($module:ident, $version:ident, $run:ident, $($test:ident),+) => {
@@ -95,6 +109,16 @@ macro_rules! on_both_versions {
     };
 }
 
+/// Makes each function, which takes a [`KafkaVersion`](crate::KafkaVersion), a test on the embedded cluster as 0.8.2 and on both
+/// legacy versions, each in its turn.
+#[macro_export]
+macro_rules! on_every_version {
+    ($($test:ident),+ $(,)?) => {
+        $crate::on_embedded!($($test),+);
+        $crate::on_both_versions!($($test),+);
+    };
+}
+
 /// Makes each function, which takes a [`Cluster`], a test on the embedded cluster as 0.8.2 that they share.
 #[macro_export]
 macro_rules! on_shared_embedded {
@@ -109,5 +133,15 @@ macro_rules! on_shared_both_versions {
     ($($test:ident),+ $(,)?) => {
         $crate::tests_on!(kafka_0_8_2_2, V0_8_2_2, on_shared, $($test),+);
         $crate::tests_on!(kafka_0_9_0_1, V0_9_0_1, on_shared, $($test),+);
+    };
+}
+
+/// Makes each function, which takes a [`Cluster`], a test on the embedded cluster as 0.8.2 and on both legacy versions, on the
+/// clusters that they share.
+#[macro_export]
+macro_rules! on_shared_every_version {
+    ($($test:ident),+ $(,)?) => {
+        $crate::on_shared_embedded!($($test),+);
+        $crate::on_shared_both_versions!($($test),+);
     };
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
@@ -31,7 +32,7 @@ pub struct ClusterBuilder {
     chroot: String,
     properties: Vec<(String, String)>,
     linked: bool,
-    brokers_behind_proxies: bool,
+    pub(super) brokers_behind_proxies: bool,
     measured: bool,
 }
 
@@ -154,23 +155,32 @@ impl ClusterBuilder {
     /// Demands nothing that an embedded cluster has not.
     pub(super) fn suits_embedded(&self) -> Result<()> {
         ensure!(
-            self.zookeepers == 1 && self.chroot.is_empty() && !self.brokers_behind_proxies,
-            "an embedded cluster has one ZooKeeper server, no chroot and no proxies"
+            self.zookeepers == 1 && self.chroot.is_empty(),
+            "an embedded cluster has one ZooKeeper server and no chroot"
         );
         Ok(())
     }
 
     /// How many partitions a topic gets that is asked for and is not there; none where no topic is made so.
     pub(super) fn auto_created_partitions(&self) -> Result<Option<usize>> {
-        let property = |wanted: &str| {
-            let found = self.properties.iter().rev().find(|(key, _)| key == wanted);
-            found.map(|(_, value)| value.as_str())
-        };
         // Kafka creates them unless it is told otherwise.
-        if property("auto.create.topics.enable") == Some("false") {
+        if self.own_property("auto.create.topics.enable") == Some("false") {
             return Ok(None);
         }
-        Ok(Some(property("num.partitions").map_or(Ok(1), str::parse)?))
+        let partitions = self.own_property("num.partitions");
+        Ok(Some(partitions.map_or(Ok(1), str::parse)?))
+    }
+
+    /// After how long brokers close a connection on which nothing happens, where that was asked for.
+    pub(super) fn connections_max_idle(&self) -> Result<Option<Duration>> {
+        let time = self.own_property("connections.max.idle.ms");
+        let time = time.map(str::parse).transpose()?;
+        Ok(time.map(Duration::from_millis))
+    }
+
+    fn own_property(&self, wanted: &str) -> Option<&str> {
+        let found = self.properties.iter().rev().find(|(key, _)| key == wanted);
+        found.map(|(_, value)| value.as_str())
     }
 
     fn lay_out(&self, jars: Jars) -> Result<Cluster> {

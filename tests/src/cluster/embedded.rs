@@ -14,6 +14,7 @@ use super::node::Body;
 use super::{ClusterBuilder, Node};
 use crate::KafkaVersion;
 use crate::ports::PortLease;
+use crate::proxy::Proxy;
 use crate::wait_for;
 
 /// How long the session of a broker that was killed may outlast it, on a machine that is busy with other tests.
@@ -50,19 +51,30 @@ impl Embedded {
             .tick(Duration::from_millis(layout.tick_ms.into()))
             .broker_session_timeout(BROKER_SESSION)
             .zookeeper_port(zookeeper.port());
+        let mut proxies = Vec::new();
         for (id, lease) in (0..).zip(&brokers) {
             builder = builder.broker(id, lease.port());
+            let is_hidden = layout.brokers_behind_proxies;
+            let proxy = is_hidden.then(|| Proxy::start(lease.address()));
+            let proxy = proxy.transpose()?;
+            if let Some(proxy) = &proxy {
+                builder = builder.advertised_port(id, proxy.address().port());
+            }
+            proxies.push(proxy);
         }
         if let Some(partitions) = layout.auto_created_partitions()? {
             builder = builder.auto_create_topics(partitions, 1);
+        }
+        if let Some(time) = layout.connections_max_idle()? {
+            builder = builder.connections_max_idle(time);
         }
         let cluster = on_a_thread(|| Ok(runtime.block_on(builder.start())?))?;
         let embedded = Arc::new(Embedded {
             runtime: Some(runtime),
             cluster: Mutex::new(Some(cluster)),
         });
-        let node = |which, port| Node {
-            proxy: None,
+        let node = |which, port, proxy| Node {
+            proxy,
             body: Body::Embedded(Part {
                 embedded: Arc::clone(&embedded),
                 which,
@@ -70,9 +82,9 @@ impl Embedded {
                 runs: Mutex::new(true),
             }),
         };
-        let zookeepers = vec![node(Which::ZooKeeper, zookeeper)];
-        let brokers = (0..).zip(brokers);
-        let brokers = brokers.map(|(id, lease)| node(Which::Broker(id), lease));
+        let zookeepers = vec![node(Which::ZooKeeper, zookeeper, None)];
+        let brokers = (0..).zip(brokers.into_iter().zip(proxies));
+        let brokers = brokers.map(|(id, (lease, proxy))| node(Which::Broker(id), lease, proxy));
         let brokers = brokers.collect();
         Ok((embedded, [zookeepers, brokers]))
     }

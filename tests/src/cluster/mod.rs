@@ -1,6 +1,7 @@
 //! Clusters: ZooKeeper servers and Kafka brokers on loopback ports, as JVMs or embedded.
 
 mod builder;
+mod damage;
 mod embedded;
 mod jvm;
 mod links;
@@ -134,7 +135,7 @@ impl Cluster {
         addresses(&self.brokers)
     }
 
-    /// The file in which a broker keeps the first messages of a partition, for looking into and for damaging.
+    /// The file in which a broker that is a JVM keeps the first messages of a partition.
     pub fn log_segment(&self, broker: usize, topic: &str, partition: i32) -> PathBuf {
         let logs = self.directory.path().join(format!("broker-{broker}/logs"));
         logs.join(format!("{topic}-{partition}"))

@@ -127,20 +127,6 @@ impl Cluster {
         self.wait_for_leaders(topic, partitions)
     }
 
-    /// Damages the message at an offset, as a disk may. Only an embedded cluster can; see [`log_segment`](Cluster::log_segment) for
-    /// the others.
-    ///
-    /// # Errors
-    ///
-    /// When there is no such message, or the cluster is made of JVMs.
-    pub fn corrupt(&self, topic: &str, partition: i32, offset: i64) -> Result<()> {
-        let embedded = self
-            .embedded
-            .as_ref()
-            .context("the cluster is not embedded")?;
-        embedded.act(async |own| own.corrupt(topic, partition, offset))
-    }
-
     /// Deletes a topic. Kafka does so in its own time.
     ///
     /// # Errors

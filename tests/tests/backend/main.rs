@@ -11,3 +11,4 @@ mod promises;
 mod rdkafka;
 mod stage;
 mod threads;
+mod unasked;

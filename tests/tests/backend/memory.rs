@@ -40,4 +40,4 @@ impl Stage for Memory {
     }
 }
 
-keeps_all!(memory);
+keeps_all!(memory());

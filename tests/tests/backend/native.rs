@@ -1,4 +1,4 @@
-//! The backend in pure Rust, on a real broker of 0.8.2.2.
+//! The backend in pure Rust, on a real broker of 0.8.2.2 and on the embedded cluster.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use divvy::{
 };
 use divvy_tests::{Cluster, KafkaVersion, unique};
 
-use crate::promises::{BUDGET, keeps_all};
+use crate::promises::BUDGET;
 use crate::stage::Stage;
 
 pub(crate) struct Native {
@@ -56,8 +56,9 @@ impl Native {
     }
 }
 
-async fn native() -> Result<Native> {
-    let cluster = Cluster::shared(KafkaVersion::V0_8_2_2)?;
+/// A stage on a topic of its own.
+pub(crate) async fn native(version: KafkaVersion) -> Result<Native> {
+    let cluster = Cluster::shared(version)?;
     let topic = unique("promises");
     cluster.create_topic(&topic, 4, 1)?;
     Native::of(cluster, &topic).await
@@ -89,17 +90,20 @@ impl Stage for Native {
     }
 }
 
-keeps_all!(native);
+mod embedded {
+    use divvy_tests::KafkaVersion::Embedded0_8_2;
 
-/// What the promise cannot see from outside: the cluster has no topic more.
-#[tokio::test]
-async fn a_topic_that_was_asked_for_is_not_there() -> Result<()> {
-    let cluster = Cluster::shared(KafkaVersion::V0_8_2_2)?;
-    let stage = native().await?;
-    let missing = unique("missing");
-    assert!(stage.backend().partitions(&missing).await.is_err());
-    let topics = cluster.metadata()?.topics;
-    assert!(topics.contains_key(&stage.topic));
-    assert!(!topics.contains_key(&missing), "{topics:?}");
-    Ok(())
+    use super::native;
+    use crate::promises::keeps_all;
+
+    keeps_all!(native(Embedded0_8_2));
+}
+
+mod kafka_0_8_2_2 {
+    use divvy_tests::KafkaVersion::V0_8_2_2;
+
+    use super::native;
+    use crate::promises::keeps_all;
+
+    keeps_all!(native(V0_8_2_2));
 }

@@ -1,24 +1,39 @@
 //! A broker that dies and comes back: its partitions wait for it, and those of others do not notice.
 
 use anyhow::{Context as _, Result};
-use divvy_tests::Cluster;
+use divvy_tests::{Cluster, KafkaVersion, tests_on};
 
 use crate::native::Native;
 use crate::rdkafka;
 use crate::stage::{Stage, numbers};
 
-#[tokio::test]
-async fn what_passes_by_itself_is_retried_and_touches_no_other_broker() -> Result<()> {
-    outage(false).await
+tests_on!(
+    embedded,
+    Embedded0_8_2,
+    as_task,
+    what_passes_by_itself_is_retried_and_touches_no_other_broker,
+    librdkafka_retries_what_passes_by_itself
+);
+tests_on!(
+    kafka_0_8_2_2,
+    V0_8_2_2,
+    as_task,
+    what_passes_by_itself_is_retried_and_touches_no_other_broker,
+    librdkafka_retries_what_passes_by_itself
+);
+
+async fn what_passes_by_itself_is_retried_and_touches_no_other_broker(
+    version: KafkaVersion,
+) -> Result<()> {
+    outage(version, false).await
 }
 
-#[tokio::test]
-async fn librdkafka_retries_what_passes_by_itself() -> Result<()> {
-    outage(true).await
+async fn librdkafka_retries_what_passes_by_itself(version: KafkaVersion) -> Result<()> {
+    outage(version, true).await
 }
 
-async fn outage(use_rdkafka: bool) -> Result<()> {
-    let cluster = Cluster::builder().brokers(2).start()?;
+async fn outage(version: KafkaVersion, use_rdkafka: bool) -> Result<()> {
+    let cluster = Cluster::builder().kafka(version).brokers(2).start()?;
     cluster.create_topic("outage", 4, 1)?;
     let known = cluster.metadata()?;
     let led_by = |broker: i32| {

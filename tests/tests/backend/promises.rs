@@ -214,10 +214,10 @@ pub(crate) async fn closing_ends_everything(stage: &dyn Stage) -> Result<()> {
     Ok(())
 }
 
-/// Makes each promise a test on what `$stage` gives.
+/// Makes each promise a test on the stage that the future `$stage` gives.
 macro_rules! keeps_all {
-    ($stage:path) => {
-        $crate::promises::keeps_all!($stage:
+    ($stage:expr) => {
+        $crate::promises::keeps_all!($stage;
             chunks_join_each_other_from_the_start,
             new_messages_come,
             stopping_ends_a_partition,
@@ -230,10 +230,10 @@ macro_rules! keeps_all {
             closing_ends_everything,
         );
     };
-    ($stage:path: $($promise:ident),+ $(,)?) => {
+    ($stage:expr; $($promise:ident),+ $(,)?) => {
         $(#[tokio::test]
         async fn $promise() -> anyhow::Result<()> {
-            let stage = $stage().await?;
+            let stage = $stage.await?;
             $crate::promises::$promise(&stage).await
         })+
     };

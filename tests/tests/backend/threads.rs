@@ -1,4 +1,4 @@
-//! librdkafka's threads end with the backend.
+//! librdkafka's threads end with the backend, whatever the brokers are.
 
 use std::fs;
 use std::time::Duration;
@@ -21,7 +21,7 @@ fn no_thread_is_left_behind() -> Result<()> {
     }
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
-        let cluster = Cluster::shared(KafkaVersion::V0_8_2_2)?;
+        let cluster = Cluster::shared(KafkaVersion::Embedded0_8_2)?;
         for closes in [true, false] {
             let topic = unique("threads");
             cluster.create_topic(&topic, 4, 1)?;

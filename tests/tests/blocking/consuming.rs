@@ -7,11 +7,11 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use divvy::blocking::SimpleConsumer;
 use divvy::{AckMode, Event, SeekTo};
-use divvy_tests::{KafkaVersion, on_both_versions};
+use divvy_tests::{KafkaVersion, on_every_version};
 
 use super::{IDLE, PARTITIONS, PATIENCE, Scene, number, number_at};
 
-on_both_versions!(
+on_every_version!(
     every_way_to_receive_gives_everything_once,
     the_iterator_finishes_what_it_gave_before,
     acknowledgements_alone_finish_where_asked_for,

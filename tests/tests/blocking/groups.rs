@@ -12,11 +12,11 @@ use divvy::{
     Assigned, Assignment, BalancedConsumerConfig, Event, ListenerError, ProducerRecord,
     ZooKeeperConfig,
 };
-use divvy_tests::{KafkaVersion, on_both_versions, use_rdkafka, wait_for};
+use divvy_tests::{KafkaVersion, on_every_version, use_rdkafka, wait_for};
 
 use super::{PARTITIONS, PATIENCE, Scene, number};
 
-on_both_versions!(
+on_every_version!(
     a_group_of_two_shares_everything_and_a_restart_goes_on,
     a_listener_may_block_and_what_it_asks_for_is_done,
 );

@@ -6,11 +6,11 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use divvy::blocking::Error;
 use divvy::{ProducerError, ProducerRecord};
-use divvy_tests::{KafkaVersion, on_both_versions};
+use divvy_tests::{KafkaVersion, on_every_version};
 
 use super::{IDLE, PARTITIONS, PATIENCE, Scene, number};
 
-on_both_versions!(what_is_acknowledged_is_there_and_what_is_refused_is_said);
+on_every_version!(what_is_acknowledged_is_there_and_what_is_refused_is_said);
 
 const NUMBERS: i64 = 400;
 

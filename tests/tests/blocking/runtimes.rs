@@ -3,11 +3,11 @@
 use anyhow::{Result, ensure};
 use divvy::ClientConfig;
 use divvy::blocking::{Client, Error, Result as BlockingResult};
-use divvy_tests::{KafkaVersion, on_both_versions};
+use divvy_tests::{KafkaVersion, on_every_version};
 
 use super::{IDLE, Scene};
 
-on_both_versions!(within_a_runtime_it_is_an_error_and_nothing_is_lost);
+on_every_version!(within_a_runtime_it_is_an_error_and_nothing_is_lost);
 
 fn refused<T>(called: BlockingResult<T>) -> Result<()> {
     let error = called.err().map(|error| error.to_string());

@@ -7,10 +7,9 @@ use divvy_tests::{Cluster, Divvy, unique};
 use serde_json::{Value, json};
 
 use crate::program::{offsets, printed, run, split};
-use crate::{PATIENCE, on_both_versions, on_embedded};
+use crate::{PATIENCE, on_every_version};
 
-on_embedded!(what_is_written_is_what_is_read);
-on_both_versions!(
+on_every_version!(
     what_is_written_is_what_is_read,
     what_is_compressed_is_the_same,
     messages_that_do_not_come_are_missed,

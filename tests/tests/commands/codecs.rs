@@ -6,10 +6,9 @@ use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
 use crate::records::{FORMAT, Record, parse, produce};
-use crate::{PATIENCE, on_both_versions, on_embedded};
+use crate::{PATIENCE, on_every_version};
 
-on_embedded!(what_is_not_compressed_is_read_byte_for_byte);
-on_both_versions!(
+on_every_version!(
     what_is_not_compressed_is_read_byte_for_byte,
     gzip_is_read_byte_for_byte,
     snappy_is_read_byte_for_byte,

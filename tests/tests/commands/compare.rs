@@ -1,8 +1,5 @@
 //! `divvy tail --compare-backends` finds the native backend and librdkafka to give the same, whatever is in the log.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt as _;
-
 use anyhow::{Context as _, Result, ensure};
 use divvy_tests::{Cluster, unique, wait_for};
 use rand::rngs::StdRng;
@@ -12,7 +9,12 @@ use crate::program::{run, split};
 use crate::records::{Record, produce};
 use crate::{PATIENCE, on_both_versions, on_embedded};
 
-on_embedded!(every_codec_is_read_the_same);
+// But for compaction, which the embedded cluster has not.
+on_embedded!(
+    every_codec_is_read_the_same,
+    damage_is_found_at_the_same_offset,
+    a_part_is_read_the_same,
+);
 on_both_versions!(
     every_codec_is_read_the_same,
     what_compaction_has_left_is_read_the_same,
@@ -92,9 +94,7 @@ fn damage_is_found_at_the_same_offset(cluster: &Cluster) -> Result<()> {
         let record = |number: usize| Record::new(None, Some(format!("{number:0200}").as_bytes()));
         let records: Vec<Record> = (0..2000).map(record).collect();
         produce(cluster, &topic, codec, &records)?;
-        let path = cluster.log_segment(0, &topic, 0);
-        let file = File::options().read(true).write(true).open(path)?;
-        flip_a_byte(&file).with_context(|| codec)?;
+        cluster.corrupt(&topic, 0, 1000).context(codec)?;
         let (messages, damaged) = compared(cluster, &topic)?;
         ensure!(damaged == 1, "{codec}: {damaged} were damaged");
         ensure!(messages < 2000, "{codec}: {messages} were read");
@@ -140,22 +140,4 @@ fn compared(cluster: &Cluster, topic: &str) -> Result<(u64, u64)> {
         }
     }
     Ok((messages, damaged))
-}
-
-/// Flips a byte in the middle of a log, in the last quarter of an entry.
-fn flip_a_byte(file: &File) -> Result<()> {
-    let (mut at, middle) = (0, file.metadata()?.len() / 2);
-    loop {
-        let mut size = [0; 4];
-        file.read_exact_at(&mut size, at + 8)?;
-        let size = 12 + u64::from(u32::from_be_bytes(size));
-        if at + size > middle {
-            let place = at + size * 3 / 4;
-            let mut byte = [0];
-            file.read_exact_at(&mut byte, place)?;
-            file.write_all_at(&[byte[0] ^ 0x10], place)?;
-            return Ok(());
-        }
-        at += size;
-    }
 }

@@ -8,11 +8,10 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use divvy_tests::{Cluster, Divvy, Proxy, ProxyMode, unique};
 
+use crate::on_every_version;
 use crate::program::split;
-use crate::{on_both_versions, on_embedded};
 
-on_embedded!(what_is_asked_for_does_not_exist);
-on_both_versions!(
+on_every_version!(
     nobody_listens,
     somebody_else_listens,
     nobody_answers,

@@ -6,13 +6,9 @@ use anyhow::Result;
 use divvy_tests::{Cluster, JavaConsumer, unique, wait_for};
 
 use crate::program::{printed, values};
-use crate::{PATIENCE, on_both_versions, on_embedded};
+use crate::{PATIENCE, on_every_version};
 
-on_embedded!(
-    a_group_moves_to_divvy_and_back,
-    a_group_with_offsets_in_kafka_moves_to_divvy_and_back,
-);
-on_both_versions!(
+on_every_version!(
     a_group_moves_to_divvy_and_back,
     a_group_with_offsets_in_kafka_moves_to_divvy_and_back,
 );

@@ -6,17 +6,9 @@ use anyhow::Result;
 use divvy_tests::{Cluster, unique, wait_for};
 
 use crate::program::{FORMAT, Printed, first_lines, messages, printed, run, spawn, values};
-use crate::{PATIENCE, on_both_versions, on_embedded};
+use crate::{PATIENCE, on_every_version};
 
-on_embedded!(
-    a_member_keeps_offsets_in_both_stores,
-    tail_resumes_from_zookeeper_through_the_broker,
-    tail_resumes_from_kafka_through_the_broker,
-    a_member_ends_when_its_whole_share_is_read,
-    what_is_not_written_is_not_committed,
-    what_lies_beyond_the_end_asked_for_is_not_committed,
-);
-on_both_versions!(
+on_every_version!(
     a_member_keeps_offsets_in_both_stores,
     tail_resumes_from_zookeeper_through_the_broker,
     tail_resumes_from_kafka_through_the_broker,

@@ -6,16 +6,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::Result;
 use divvy_tests::{Cluster, KafkaVersion, unique};
 
+use crate::on_every_version;
 use crate::program::{offsets, printed, values};
 use crate::records::{self, Record};
-use crate::{on_both_versions, on_embedded};
 
-on_embedded!(
-    the_last_messages_are_shared_among_partitions,
-    reading_begins_and_ends_at_offsets,
-    old_brokers_find_times_by_segment,
-);
-on_both_versions!(
+on_every_version!(
     the_last_messages_are_shared_among_partitions,
     reading_begins_and_ends_at_offsets,
     old_brokers_find_times_by_segment,

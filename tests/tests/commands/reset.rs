@@ -6,15 +6,9 @@ use serde_json::{Value, json};
 
 use crate::places::{create_with_small_segments, padded};
 use crate::program::{FORMAT, Printed, messages, offsets, run, spawn, split};
-use crate::{PATIENCE, on_both_versions, on_embedded};
+use crate::{PATIENCE, on_every_version};
 
-on_embedded!(
-    without_a_stored_offset_the_policy_decides,
-    with_policy_error_somebody_has_to_store_an_offset,
-    a_position_above_the_end_goes_to_the_end,
-    what_retention_has_deleted_is_left_out_with_an_event,
-);
-on_both_versions!(
+on_every_version!(
     without_a_stored_offset_the_policy_decides,
     with_policy_error_somebody_has_to_store_an_offset,
     what_retention_has_deleted_is_left_out_with_an_event,

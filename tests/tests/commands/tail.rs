@@ -9,17 +9,9 @@ use serde_json::{Value, json};
 
 use crate::program::{FORMAT, first_lines, messages, offsets, printed, run, spawn, split, values};
 use crate::records::{self, Record};
-use crate::{PATIENCE, on_both_versions, on_embedded};
+use crate::{PATIENCE, on_every_version};
 
-on_embedded!(
-    two_tails_print_every_message_each,
-    added_partitions_are_read_from_their_start,
-    no_partition_has_a_second_turn_before_all_had_one,
-    a_slow_reader_gets_everything,
-    null_and_empty_differ,
-    a_closed_stdout_ends_it_while_nothing_is_written,
-);
-on_both_versions!(
+on_every_version!(
     two_tails_print_every_message_each,
     added_partitions_are_read_from_their_start,
     no_partition_has_a_second_turn_before_all_had_one,

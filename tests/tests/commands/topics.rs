@@ -8,14 +8,9 @@ use divvy_tests::{Cluster, Divvy, unique};
 use serde_json::{Value, json};
 
 use crate::program::{first_lines, run, split};
-use crate::{PATIENCE, on_both_versions, on_embedded};
+use crate::{PATIENCE, on_every_version};
 
-on_embedded!(
-    topics_are_created_and_described,
-    what_exists_is_left_as_it_is,
-    topics_are_listed,
-);
-on_both_versions!(
+on_every_version!(
     topics_are_created_and_described,
     what_exists_is_left_as_it_is,
     topics_are_listed,

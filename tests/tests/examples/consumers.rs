@@ -3,16 +3,11 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
-use divvy_tests::{Cluster, KafkaVersion, on_both_versions, on_embedded, unique, wait_for};
+use divvy_tests::{Cluster, KafkaVersion, on_every_version, unique, wait_for};
 
 use super::{PATIENCE, interrupt, run, start, write};
 
-on_both_versions!(
-    the_last_messages_of_each_partition_are_printed,
-    every_partition_is_counted,
-    members_print_and_commit_what_there_is,
-);
-on_embedded!(
+on_every_version!(
     the_last_messages_of_each_partition_are_printed,
     every_partition_is_counted,
     members_print_and_commit_what_there_is,

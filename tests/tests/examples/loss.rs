@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, ensure};
-use divvy_tests::{Cluster, KafkaVersion, Process, on_both_versions, unique, wait_for};
+use divvy_tests::{Cluster, KafkaVersion, Process, on_every_version, unique, wait_for};
 
 use super::{PATIENCE, interrupt, start};
 
-on_both_versions!(everything_goes_on_when_servers_are_back);
+on_every_version!(everything_goes_on_when_servers_are_back);
 
 fn everything_goes_on_when_servers_are_back(version: KafkaVersion) -> Result<()> {
     let cluster = Cluster::builder()

@@ -4,15 +4,12 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Result, ensure};
-use divvy_tests::{
-    Cluster, KafkaVersion, on_both_versions, on_embedded, unique, wait_some, warden,
-};
+use divvy_tests::{Cluster, KafkaVersion, on_every_version, unique, wait_some, warden};
 use serde_json::Value;
 
 use super::{PATIENCE, interrupt, start};
 
-on_both_versions!(every_message_counts_once_although_members_are_killed);
-on_embedded!(every_message_counts_once_although_members_are_killed);
+on_every_version!(every_message_counts_once_although_members_are_killed);
 
 const PARTITIONS: usize = 3;
 const MESSAGES: usize = 300;

@@ -1,16 +1,11 @@
 //! What writes.
 
 use anyhow::{Context as _, Result, ensure};
-use divvy_tests::{Cluster, Divvy, KafkaVersion, on_both_versions, on_embedded, unique};
+use divvy_tests::{Cluster, Divvy, KafkaVersion, on_every_version, unique};
 
 use super::{PATIENCE, run};
 
-on_both_versions!(
-    every_line_becomes_a_message,
-    one_key_has_a_partition_to_itself,
-    records_are_stored_where_it_says,
-);
-on_embedded!(
+on_every_version!(
     every_line_becomes_a_message,
     one_key_has_a_partition_to_itself,
     records_are_stored_where_it_says,

@@ -3,12 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result, ensure};
-use divvy_tests::{Cluster, KafkaVersion, on_both_versions, on_embedded, unique};
+use divvy_tests::{Cluster, KafkaVersion, on_every_version, unique};
 
 use super::{PATIENCE, interrupt, start};
 
-on_both_versions!(partitions_are_worked_on_in_order_and_at_the_same_time);
-on_embedded!(partitions_are_worked_on_in_order_and_at_the_same_time);
+on_every_version!(partitions_are_worked_on_in_order_and_at_the_same_time);
 
 const PARTITIONS: usize = 4;
 const MESSAGES: usize = 2000;

@@ -8,16 +8,12 @@ use divvy::{
     FetchConfig, Producer, ProducerConfig, ProducerRecord, SimpleConsumer, SimpleConsumerConfig,
     ZooKeeperConfig,
 };
-use divvy_tests::{Cluster, KafkaVersion, on_both_versions, on_embedded, scale, unique};
+use divvy_tests::{Cluster, KafkaVersion, on_every_version, scale, unique};
 use tokio::time::timeout;
 
 use crate::scene::{PATIENCE, Topic, holds, live, value};
 
-on_embedded!(
-    a_message_on_an_idle_topic_comes_at_once,
-    the_first_message_after_the_group_formed_comes_at_once,
-);
-on_both_versions!(
+on_every_version!(
     a_message_on_an_idle_topic_comes_at_once,
     the_first_message_after_the_group_formed_comes_at_once,
 );

@@ -1,4 +1,4 @@
-//! The way of messages through a consumer, on real clusters: damage on a broker's disk, idle topics, applications that stand
+//! The way of messages through a consumer, on real clusters and the embedded one: damage on a broker's disk, idle topics, applications that stand
 //! still, and the memory that all of it takes.
 
 #![allow(

@@ -1,4 +1,6 @@
 //! What a consumer with a budget of 64 MiB takes in all, while its application does not read on and while it does.
+//!
+//! On a real broker alone: the embedded cluster keeps what is written in memory, and no more of it than it may.
 
 use std::process::Command;
 

@@ -5,7 +5,7 @@ use divvy::{
     AckMode, Compression, ConsumerConfig, FetchConfig, Handle, SimpleConsumer,
     SimpleConsumerConfig, TopicPartition,
 };
-use divvy_tests::{Cluster, KafkaVersion, on_both_versions, on_embedded, scale};
+use divvy_tests::{Cluster, KafkaVersion, on_every_version, scale};
 use futures_util::{Stream, StreamExt as _};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -13,11 +13,7 @@ use tokio::time::timeout;
 
 use crate::scene::{PATIENCE, Read, Topic, live};
 
-on_embedded!(
-    partitions_go_on_while_a_handle_of_one_is_stuck,
-    partitions_go_on_while_a_stream_of_one_is_stuck,
-);
-on_both_versions!(
+on_every_version!(
     partitions_go_on_while_a_handle_of_one_is_stuck,
     partitions_go_on_while_a_stream_of_one_is_stuck,
 );

@@ -8,12 +8,12 @@ use divvy::{
     Coordination, FetchConfig, SimpleConsumer, SimpleConsumerConfig, ZooKeeperConfig,
 };
 use divvy_tests::wait::pass;
-use divvy_tests::{Cluster, KafkaVersion, on_both_versions, scale, unique, use_rdkafka};
+use divvy_tests::{Cluster, KafkaVersion, on_every_version, scale, unique, use_rdkafka};
 use tokio::time::timeout;
 
 use crate::scene::{PATIENCE, Read, Topic, client, holds, live};
 
-on_both_versions!(who_asked_for_nothing_gets_the_new_message_on_the_first_call);
+on_every_version!(who_asked_for_nothing_gets_the_new_message_on_the_first_call);
 
 const SESSION: Duration = Duration::from_secs(2);
 /// After how long the brokers close a connection.

@@ -5,18 +5,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use divvy_tests::{
-    Cluster, Group, KafkaVersion, on_both_versions, on_embedded, scale, wait_for, wait_some,
-};
+use divvy_tests::{Cluster, Group, KafkaVersion, on_every_version, scale, wait_for, wait_some};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
-on_embedded!(
-    a_killed_member_is_succeeded_at_once,
-    without_the_helper_the_session_times_out,
-    the_helper_outlives_signals_and_not_its_member,
-    a_member_outlives_its_helper,
-);
-on_both_versions!(
+on_every_version!(
     a_killed_member_is_succeeded_at_once,
     without_the_helper_the_session_times_out,
     the_helper_outlives_signals_and_not_its_member,

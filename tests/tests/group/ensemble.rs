@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use divvy_tests::metadata::PartitionMetadata;
 use divvy_tests::{Acknowledged, Cluster, Group, KafkaVersion, on_both_versions, scale};
 
+// The embedded cluster has one ZooKeeper server.
 on_both_versions!(brokers_and_servers_die_and_come_back);
 
 const PARTITIONS: i32 = 8;

@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 
 use anyhow::{Result, ensure};
 use divvy_tests::group::PATIENCE;
-use divvy_tests::{Cluster, Group, KafkaVersion, on_both_versions, on_embedded, scale};
+use divvy_tests::{Cluster, Group, KafkaVersion, on_every_version, scale};
 
-on_embedded!(members_without_a_partition_wait_for_one);
-on_both_versions!(members_without_a_partition_wait_for_one);
+on_every_version!(members_without_a_partition_wait_for_one);
 
 const PARTITIONS: usize = 8;
 const MEMBERS: usize = 12;

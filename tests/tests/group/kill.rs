@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use divvy_tests::{Cluster, Group, KafkaVersion, on_both_versions, on_embedded, scale};
+use divvy_tests::{Cluster, Group, KafkaVersion, on_every_version, scale};
 
-on_embedded!(the_partitions_of_a_killed_member_are_read_on);
-on_both_versions!(the_partitions_of_a_killed_member_are_read_on);
+on_every_version!(the_partitions_of_a_killed_member_are_read_on);
 
 const SESSION_TIMEOUT: Duration = Duration::from_secs(3);
 const COMMIT_INTERVAL: Duration = Duration::from_secs(1);

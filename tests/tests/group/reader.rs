@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use divvy_tests::group::{PATIENCE, show};
-use divvy_tests::{Cluster, Group, KafkaVersion, on_both_versions, on_embedded, wait_for};
+use divvy_tests::{Cluster, Group, KafkaVersion, on_every_version, wait_for};
 
-on_embedded!(what_a_stuck_member_did_not_write_comes_from_its_successor);
-on_both_versions!(what_a_stuck_member_did_not_write_comes_from_its_successor);
+on_every_version!(what_a_stuck_member_did_not_write_comes_from_its_successor);
 
 const RATE: u32 = 5000;
 /// For how many messages nobody reads what the member writes: five seconds' worth.

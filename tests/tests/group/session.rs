@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use divvy_tests::group::{PATIENCE, show};
-use divvy_tests::{Cluster, Group, KafkaVersion, on_both_versions, on_embedded, scale};
+use divvy_tests::{Cluster, Group, KafkaVersion, on_every_version, scale};
 
-on_embedded!(a_member_that_slept_too_long_comes_back);
-on_both_versions!(a_member_that_slept_too_long_comes_back);
+on_every_version!(a_member_that_slept_too_long_comes_back);
 
 /// A member is stopped in its tracks until the others have its partitions, and goes on: it notices, joins again, and nothing is
 /// lost.

@@ -2,14 +2,9 @@
 
 use anyhow::Result;
 use divvy_tests::group::{PATIENCE, Rule, SETTLED_WITHIN};
-use divvy_tests::{Cluster, Group, KafkaVersion, on_both_versions, on_embedded, wait_for};
+use divvy_tests::{Cluster, Group, KafkaVersion, on_every_version, wait_for};
 
-on_embedded!(
-    streams_share_several_topics_by_range,
-    streams_share_several_topics_round_robin,
-    added_partitions_are_read_from_their_start,
-);
-on_both_versions!(
+on_every_version!(
     streams_share_several_topics_by_range,
     streams_share_several_topics_round_robin,
     added_partitions_are_read_from_their_start,

@@ -1,10 +1,9 @@
 //! Members that come and go in order.
 
 use anyhow::{Result, ensure};
-use divvy_tests::{Cluster, Group, KafkaVersion, on_both_versions, on_embedded, scale};
+use divvy_tests::{Cluster, Group, KafkaVersion, on_every_version, scale};
 
-on_embedded!(three_members_share_eight_partitions);
-on_both_versions!(three_members_share_eight_partitions);
+on_every_version!(three_members_share_eight_partitions);
 
 /// Two thousand messages a second, three members that join one after the other, one that leaves: nothing is lost, nothing comes
 /// twice, and nobody prints what another one has.

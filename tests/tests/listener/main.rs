@@ -1,4 +1,5 @@
-//! What a rebalance listener is told, when, and what it may do then. Two members in this process, on a real 0.8.2.2.
+//! What a rebalance listener is told, when, and what it may do then. Two members in this process, on a real 0.8.2.2 and on the
+//! embedded cluster.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,9 +11,28 @@ use divvy::{
     Assigned, Assignment, BalancedConsumer, BalancedConsumerConfig, Client, ClientConfig, Event,
     ListenerError, RebalanceListener, Revoked, TopicPartition, ZooKeeper, ZooKeeperConfig,
 };
-use divvy_tests::{Cluster, KafkaVersion, ZooKeeperView, unique};
+use divvy_tests::{Cluster, KafkaVersion, ZooKeeperView, tests_on, unique};
 use tokio::sync::broadcast;
 use tokio::time::{interval, timeout};
+
+tests_on!(
+    embedded,
+    Embedded0_8_2,
+    as_task,
+    a_listener_chooses_starts_and_commits_before_the_release,
+    what_a_listener_does_wrong_is_told_and_holds_nothing_up,
+    a_member_has_its_share_when_the_listener_knows,
+    a_listener_is_told_of_what_is_lost
+);
+tests_on!(
+    kafka_0_8_2_2,
+    V0_8_2_2,
+    as_task,
+    a_listener_chooses_starts_and_commits_before_the_release,
+    what_a_listener_does_wrong_is_told_and_holds_nothing_up,
+    a_member_has_its_share_when_the_listener_knows,
+    a_listener_is_told_of_what_is_lost
+);
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const MESSAGES: usize = 20;
@@ -92,8 +112,8 @@ struct Scene {
 }
 
 impl Scene {
-    async fn new() -> Result<Scene> {
-        let cluster = Cluster::shared(KafkaVersion::V0_8_2_2)?;
+    async fn new(version: KafkaVersion) -> Result<Scene> {
+        let cluster = Cluster::shared(version)?;
         let topic = unique("listened");
         cluster.create_topic(&topic, 2, 1)?;
         let producer = cluster.produce_numbers(&topic, 0..2, 1000)?;
@@ -178,9 +198,10 @@ async fn settled(member: &BalancedConsumer, partitions: usize) -> Result<()> {
         .with_context(|| format!("it has {:?}", member.assignments()))
 }
 
-#[tokio::test]
-async fn a_listener_chooses_starts_and_commits_before_the_release() -> Result<()> {
-    let scene = Scene::new().await?;
+async fn a_listener_chooses_starts_and_commits_before_the_release(
+    version: KafkaVersion,
+) -> Result<()> {
+    let scene = Scene::new(version).await?;
     let told = Arc::new(Told {
         starts: BTreeMap::from([(1, 7)]),
         commits: true,
@@ -242,9 +263,10 @@ async fn a_listener_chooses_starts_and_commits_before_the_release() -> Result<()
     Ok(())
 }
 
-#[tokio::test]
-async fn what_a_listener_does_wrong_is_told_and_holds_nothing_up() -> Result<()> {
-    let scene = Scene::new().await?;
+async fn what_a_listener_does_wrong_is_told_and_holds_nothing_up(
+    version: KafkaVersion,
+) -> Result<()> {
+    let scene = Scene::new(version).await?;
     for (told, wrong) in [
         (
             Told {
@@ -277,9 +299,8 @@ async fn what_a_listener_does_wrong_is_told_and_holds_nothing_up() -> Result<()>
     Ok(())
 }
 
-#[tokio::test]
-async fn a_member_has_its_share_when_the_listener_knows() -> Result<()> {
-    let scene = Scene::new().await?;
+async fn a_member_has_its_share_when_the_listener_knows(version: KafkaVersion) -> Result<()> {
+    let scene = Scene::new(version).await?;
     let slow = Told {
         hangs: true,
         ..Told::default()
@@ -303,9 +324,8 @@ async fn a_member_has_its_share_when_the_listener_knows() -> Result<()> {
     Ok(())
 }
 
-#[tokio::test]
-async fn a_listener_is_told_of_what_is_lost() -> Result<()> {
-    let scene = Scene::new().await?;
+async fn a_listener_is_told_of_what_is_lost(version: KafkaVersion) -> Result<()> {
+    let scene = Scene::new(version).await?;
     let told = Arc::new(Told::default());
     let (mut member, mut events) = scene.member(&told).await?;
     settled(&member, 2).await?;

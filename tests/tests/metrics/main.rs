@@ -9,12 +9,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use divvy_tests::{Cluster, Divvy, KafkaVersion, on_both_versions, unique, wait_for};
+use divvy_tests::{Cluster, Divvy, KafkaVersion, on_every_version, unique, wait_for};
 
 use self::documented::documented;
 use self::scrape::{Scrape, address, exchange};
 
-on_both_versions!(
+on_every_version!(
     everything_documented_is_served_and_counts_what_was_moved,
     librdkafka_is_counted_alike,
     only_scrapes_are_answered,

@@ -1,10 +1,9 @@
 //! Members that read through librdkafka beside those that do not.
 
 use anyhow::{Result, ensure};
-use divvy_tests::{Cluster, Group, KafkaVersion, on_both_versions, on_embedded, scale};
+use divvy_tests::{Cluster, Group, KafkaVersion, on_every_version, scale};
 
-on_embedded!(members_over_both_backends_share_a_group);
-on_both_versions!(members_over_both_backends_share_a_group);
+on_every_version!(members_over_both_backends_share_a_group);
 
 /// Partitions go from each kind of member to the other, when one joins and when one leaves: nothing is lost, nothing comes twice, and
 /// nobody prints what another one has.

@@ -7,15 +7,11 @@ use anyhow::{Context as _, Result, ensure};
 use divvy::{BrokerOffsetStore, Client, ClientConfig, CommittedOffset, TopicPartition};
 use divvy_tests::group::PATIENCE;
 use divvy_tests::{
-    Cluster, CommittedWatch, Group, KafkaVersion, Store, on_both_versions, on_embedded, wait_some,
+    Cluster, CommittedWatch, Group, KafkaVersion, Store, on_every_version, wait_some,
 };
 use divvy_zookeeper::paths;
 
-on_embedded!(
-    members_of_both_makes_share_a_topic,
-    members_follow_a_pykafka_member_and_come_back
-);
-on_both_versions!(
+on_every_version!(
     members_of_both_makes_share_a_topic,
     offsets_carry_over_from_one_make_to_the_other,
     members_follow_a_pykafka_member_and_come_back,

@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use divvy_tests::group::{Program, Rule};
-use divvy_tests::{Cluster, Group, KafkaVersion, on_both_versions, on_embedded, scale};
+use divvy_tests::{Cluster, Group, KafkaVersion, on_every_version, scale};
 
-on_embedded!(members_of_both_kinds_share_by_range);
-on_both_versions!(
+on_every_version!(
     members_of_both_kinds_share_by_range,
     members_of_both_kinds_share_round_robin,
 );

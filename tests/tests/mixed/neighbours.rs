@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use divvy_tests::group::show;
-use divvy_tests::{Cluster, Group, KafkaVersion, on_both_versions, wait_for};
+use divvy_tests::{Cluster, Group, KafkaVersion, on_every_version, wait_for};
 use divvy_zookeeper::paths;
 
-on_both_versions!(
+on_every_version!(
     a_java_member_that_gave_up_is_nudged,
     a_member_with_another_rule_is_named,
 );

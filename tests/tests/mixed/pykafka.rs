@@ -4,10 +4,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use divvy_tests::group::show;
-use divvy_tests::{Cluster, Divvy, Group, KafkaVersion, on_both_versions, on_embedded, wait_for};
+use divvy_tests::{Cluster, Divvy, Group, KafkaVersion, on_every_version, wait_for};
 
-on_embedded!(a_pykafka_member_is_named_and_survived);
-on_both_versions!(
+on_every_version!(
     a_pykafka_member_is_named_and_survived,
     a_pykafka_member_is_refused_by_name,
 );

@@ -8,9 +8,9 @@ use divvy_tests::{Cluster, JavaConsumer, unique, wait_for};
 use serde_json::Value;
 
 use crate::program::{consumer, ends, json, of_kind};
-use crate::{PATIENCE, on_both_versions};
+use crate::{PATIENCE, on_every_version};
 
-on_both_versions!(
+on_every_version!(
     a_live_group_is_described_as_kafka_does,
     offsets_in_kafka_are_described_as_kafka_does,
     a_java_member_is_told_from_a_divvy_member,

@@ -8,9 +8,9 @@ use divvy_zookeeper::{Acl, Auth, Config, ZooKeeper};
 use serde_json::Value;
 
 use crate::program::{consumer, ends};
-use crate::{PATIENCE, on_both_versions};
+use crate::{PATIENCE, on_every_version};
 
-on_both_versions!(
+on_every_version!(
     a_healthy_group_is_found_healthy,
     poisoning_members_are_named,
     stale_owners_are_named,
@@ -298,15 +298,26 @@ fn struck_brokers_are_named(version: KafkaVersion) -> Result<()> {
 }
 
 mod struck {
-    use divvy_tests::KafkaVersion;
+    use divvy_tests::tests_on;
 
-    #[test]
-    fn kafka_0_8_2_2() -> anyhow::Result<()> {
-        super::struck_brokers_are_named(KafkaVersion::V0_8_2_2)
-    }
+    use super::struck_brokers_are_named;
 
-    #[test]
-    fn kafka_0_9_0_1() -> anyhow::Result<()> {
-        super::struck_brokers_are_named(KafkaVersion::V0_9_0_1)
-    }
+    tests_on!(
+        embedded,
+        Embedded0_8_2,
+        at_any_time,
+        struck_brokers_are_named
+    );
+    tests_on!(
+        kafka_0_8_2_2,
+        V0_8_2_2,
+        at_any_time,
+        struck_brokers_are_named
+    );
+    tests_on!(
+        kafka_0_9_0_1,
+        V0_9_0_1,
+        at_any_time,
+        struck_brokers_are_named
+    );
 }

@@ -4,9 +4,9 @@ use anyhow::Result;
 use divvy_tests::{Cluster, unique};
 
 use crate::program::{consumer, ends, json};
-use crate::{PATIENCE, on_both_versions};
+use crate::{PATIENCE, on_every_version};
 
-on_both_versions!(a_dead_group_is_removed_and_a_live_one_is_not);
+on_every_version!(a_dead_group_is_removed_and_a_live_one_is_not);
 
 fn a_dead_group_is_removed_and_a_live_one_is_not(cluster: &Cluster) -> Result<()> {
     let (topic, group, other) = (unique("removed"), unique("group"), unique("other"));

@@ -7,9 +7,9 @@ use divvy_tests::{Cluster, JavaConsumer, unique, wait_for};
 use serde_json::Value;
 
 use crate::program::{consumer, ends, json};
-use crate::{PATIENCE, on_both_versions};
+use crate::{PATIENCE, on_every_version};
 
-on_both_versions!(
+on_every_version!(
     a_java_consumer_goes_on_where_a_shift_has_moved_its_group,
     a_java_consumer_goes_on_where_a_time_has_moved_its_group,
     a_dry_run_changes_nothing_and_a_live_group_is_refused,

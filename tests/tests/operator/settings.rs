@@ -4,7 +4,7 @@ use std::fs;
 
 use anyhow::{Context as _, Result};
 use divvy_tests::{
-    Cluster, Divvy, KafkaVersion, on_both_versions as on_own_clusters, unique, warden,
+    Cluster, Divvy, KafkaVersion, on_every_version as on_own_clusters, unique, warden,
 };
 
 use crate::PATIENCE;

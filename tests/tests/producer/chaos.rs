@@ -11,12 +11,11 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Instant;
 
-use divvy_tests::{Cluster, KafkaVersion, on_both_versions, on_embedded, scale, wait_for};
+use divvy_tests::{Cluster, KafkaVersion, on_every_version, scale, wait_for};
 
 use super::*;
 
-on_embedded!(what_is_acknowledged_survives_every_kill);
-on_both_versions!(what_is_acknowledged_survives_every_kill);
+on_every_version!(what_is_acknowledged_survives_every_kill);
 
 const TOPIC: &str = "numbers";
 const PARTITIONS: usize = 6;

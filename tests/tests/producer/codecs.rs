@@ -2,9 +2,35 @@
 
 use std::collections::BTreeMap;
 
-use divvy_tests::{Cluster, JavaConsumer, KafkaVersion, unique};
+use divvy_tests::{Cluster, JavaConsumer, KafkaVersion, tests_on, unique};
 
 use super::*;
+
+tests_on!(
+    embedded,
+    Embedded0_8_2,
+    at_any_time,
+    java_reads_what_is_produced
+);
+tests_on!(
+    kafka_0_8_2_2,
+    V0_8_2_2,
+    at_any_time,
+    java_reads_what_is_produced
+);
+tests_on!(
+    kafka_0_9_0_1,
+    V0_9_0_1,
+    at_any_time,
+    java_reads_what_is_produced
+);
+// The first line with record batches.
+tests_on!(
+    kafka_0_11_0_3,
+    V0_11_0_3,
+    at_any_time,
+    java_reads_what_is_produced
+);
 
 const CODECS: [&str; 4] = ["none", "gzip", "snappy", "lz4"];
 const ACKS: [&str; 3] = ["0", "1", "all"];
@@ -83,20 +109,4 @@ fn java_reads_what_is_produced(version: KafkaVersion) -> Result<()> {
     }
     assert!(read.is_empty(), "keys that nobody sent: {:?}", read.keys());
     Ok(())
-}
-
-#[test]
-fn on_kafka_0_8_2_2() -> Result<()> {
-    java_reads_what_is_produced(KafkaVersion::V0_8_2_2)
-}
-
-#[test]
-fn on_kafka_0_9_0_1() -> Result<()> {
-    java_reads_what_is_produced(KafkaVersion::V0_9_0_1)
-}
-
-/// The first line with record batches.
-#[test]
-fn on_kafka_0_11_0_3() -> Result<()> {
-    java_reads_what_is_produced(KafkaVersion::V0_11_0_3)
 }

@@ -3,12 +3,11 @@
 use divvy::{
     Client, ClientConfig, ClientError, Producer, ProducerConfig, ProducerError, ProducerRecord,
 };
-use divvy_tests::{Cluster, KafkaVersion, on_both_versions, on_embedded, use_rdkafka};
+use divvy_tests::{Cluster, KafkaVersion, on_every_version, use_rdkafka};
 
 use super::*;
 
-on_embedded!(a_topic_is_created_by_writing_to_it_where_that_is_allowed);
-on_both_versions!(a_topic_is_created_by_writing_to_it_where_that_is_allowed);
+on_every_version!(a_topic_is_created_by_writing_to_it_where_that_is_allowed);
 
 const PARTITIONS: usize = 3;
 

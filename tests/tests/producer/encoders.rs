@@ -1,8 +1,34 @@
 //! The examples of encoders and decoders, on topics that hold other things too.
 
-use divvy_tests::{Cluster, JavaRecord, KafkaVersion, Process, example, unique};
+use divvy_tests::{Cluster, JavaRecord, KafkaVersion, Process, example, tests_on, unique};
 
 use super::*;
+
+tests_on!(
+    embedded,
+    Embedded0_8_2,
+    at_any_time,
+    orders_in_json_and_messages_that_are_none,
+    values_with_a_schema_id_and_messages_without_one
+);
+tests_on!(
+    kafka_0_8_2_2,
+    V0_8_2_2,
+    at_any_time,
+    orders_in_json_and_messages_that_are_none
+);
+tests_on!(
+    kafka_0_9_0_1,
+    V0_9_0_1,
+    at_any_time,
+    values_with_a_schema_id_and_messages_without_one
+);
+tests_on!(
+    kafka_0_11_0_3,
+    V0_11_0_3,
+    at_any_time,
+    orders_in_json_and_messages_that_are_none
+);
 
 /// Fills a topic with what is not to be decoded, runs an example on it, and gives what it wrote.
 fn run(
@@ -45,30 +71,26 @@ fn undecodable(program: &Process) -> Vec<String> {
     offsets.collect()
 }
 
-#[test]
-fn orders_in_json_and_messages_that_are_none() -> Result<()> {
-    for version in [KafkaVersion::V0_8_2_2, KafkaVersion::V0_11_0_3] {
-        let poison: [Option<&[u8]>; 4] = [
-            Some(br#"{"customer": "Bob", "cups": 1}"#),
-            Some(br#"{"customer": "#),
-            None,
-            Some(b""),
-        ];
-        let program = run(version, "json", &poison, &["2"])?;
-        let expected = [
-            "Bob has 1 cups",
-            "a tombstone",
-            "Ada has 1 cups",
-            "Ada has 2 cups",
-        ];
-        assert_eq!(program.stdout().texts(), expected);
-        assert_eq!(undecodable(&program), ["1", "3"]);
-    }
+fn orders_in_json_and_messages_that_are_none(version: KafkaVersion) -> Result<()> {
+    let poison: [Option<&[u8]>; 4] = [
+        Some(br#"{"customer": "Bob", "cups": 1}"#),
+        Some(br#"{"customer": "#),
+        None,
+        Some(b""),
+    ];
+    let program = run(version, "json", &poison, &["2"])?;
+    let expected = [
+        "Bob has 1 cups",
+        "a tombstone",
+        "Ada has 1 cups",
+        "Ada has 2 cups",
+    ];
+    assert_eq!(program.stdout().texts(), expected);
+    assert_eq!(undecodable(&program), ["1", "3"]);
     Ok(())
 }
 
-#[test]
-fn values_with_a_schema_id_and_messages_without_one() -> Result<()> {
+fn values_with_a_schema_id_and_messages_without_one(version: KafkaVersion) -> Result<()> {
     let poison: [Option<&[u8]>; 6] = [
         // Of a later schema, too short for an id, with another first byte, not what the schema says, and what another program
         // has written well.
@@ -79,7 +101,7 @@ fn values_with_a_schema_id_and_messages_without_one() -> Result<()> {
         None,
         Some(&[0, 0, 0, 0, 7, b'4']),
     ];
-    let program = run(KafkaVersion::V0_9_0_1, "schema_id", &poison, &[])?;
+    let program = run(version, "schema_id", &poison, &[])?;
     let expected = [
         "a tombstone",
         "4.00 degrees Celsius",

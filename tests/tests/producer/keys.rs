@@ -8,12 +8,29 @@ use divvy::{
     ProducerConfig, ProducerRecord,
 };
 use divvy_tests::{
-    Cluster, JavaRecord, KafkaVersion, on_embedded, produce_keys_with_pykafka, unique, use_rdkafka,
+    Cluster, JavaRecord, KafkaVersion, produce_keys_with_pykafka, tests_on, unique, use_rdkafka,
 };
 
 use super::*;
 
-on_embedded!(keys_lie_where_others_put_them);
+tests_on!(
+    embedded,
+    Embedded0_8_2,
+    at_any_time,
+    keys_lie_where_others_put_them
+);
+tests_on!(
+    kafka_0_8_2_2,
+    V0_8_2_2,
+    at_any_time,
+    keys_lie_where_others_put_them
+);
+tests_on!(
+    kafka_0_9_0_1,
+    V0_9_0_1,
+    at_any_time,
+    keys_lie_where_others_put_them
+);
 
 /// A prime number, so that no bit of a hash goes unused.
 const PARTITIONS: usize = 7;
@@ -117,14 +134,4 @@ fn places(bootstrap: &str, topic: &str) -> Result<BTreeMap<String, BTreeMap<Stri
         anyhow::ensure!(twice.is_none(), "{value} wrote a key twice: {line}");
     }
     Ok(places)
-}
-
-#[test]
-fn on_kafka_0_8_2_2() -> Result<()> {
-    keys_lie_where_others_put_them(KafkaVersion::V0_8_2_2)
-}
-
-#[test]
-fn on_kafka_0_9_0_1() -> Result<()> {
-    keys_lie_where_others_put_them(KafkaVersion::V0_9_0_1)
 }

@@ -1,4 +1,4 @@
-//! The producer and `divvy produce` against real clusters: formats and codecs, keys and encoders, brokers that die, and the
+//! The producer and `divvy produce` against real clusters and the embedded one: formats and codecs, keys and encoders, brokers that die, and the
 //! program's own promises.
 
 mod chaos;

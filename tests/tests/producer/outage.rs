@@ -2,11 +2,28 @@
 
 use std::collections::BTreeMap;
 
-use divvy_tests::{Cluster, KafkaVersion, on_embedded, scale, wait_for};
+use divvy_tests::{Cluster, KafkaVersion, scale, tests_on, wait_for};
 
 use super::*;
 
-on_embedded!(nothing_acknowledged_is_lost);
+tests_on!(
+    embedded,
+    Embedded0_8_2,
+    at_any_time,
+    nothing_acknowledged_is_lost
+);
+tests_on!(
+    kafka_0_8_2_2,
+    V0_8_2_2,
+    at_any_time,
+    nothing_acknowledged_is_lost
+);
+tests_on!(
+    kafka_0_9_0_1,
+    V0_9_0_1,
+    at_any_time,
+    nothing_acknowledged_is_lost
+);
 
 const PARTITIONS: usize = 6;
 const BLOCK: usize = 100;
@@ -72,14 +89,4 @@ fn nothing_acknowledged_is_lost(version: KafkaVersion) -> Result<()> {
         assert!(offsets.is_sorted(), "partition {partition} is out of order");
     }
     Ok(())
-}
-
-#[test]
-fn on_kafka_0_8_2_2() -> Result<()> {
-    nothing_acknowledged_is_lost(KafkaVersion::V0_8_2_2)
-}
-
-#[test]
-fn on_kafka_0_9_0_1() -> Result<()> {
-    nothing_acknowledged_is_lost(KafkaVersion::V0_9_0_1)
 }

@@ -1,12 +1,46 @@
 //! What the program says, and how it ends.
 
-use divvy_tests::{Cluster, KafkaVersion, unique};
+use divvy_tests::{Cluster, KafkaVersion, tests_on, unique};
 
 use super::*;
 
-#[test]
-fn a_line_is_reported_while_others_are_awaited_and_sigterm_ends_in_order() -> Result<()> {
-    let cluster = Cluster::shared(KafkaVersion::V0_8_2_2)?;
+tests_on!(
+    embedded,
+    Embedded0_8_2,
+    at_any_time,
+    a_line_is_reported_while_others_are_awaited_and_sigterm_ends_in_order,
+    what_was_sent_is_delivered_after_sigterm,
+    what_is_not_delivered_is_told_and_the_exit_code_is_1,
+    a_message_that_is_too_large_is_told_and_others_are_delivered,
+    an_unknown_topic_is_an_error_and_not_created
+);
+tests_on!(
+    kafka_0_8_2_2,
+    V0_8_2_2,
+    at_any_time,
+    a_line_is_reported_while_others_are_awaited_and_sigterm_ends_in_order,
+    what_was_sent_is_delivered_after_sigterm,
+    what_is_not_delivered_is_told_and_the_exit_code_is_1,
+    a_message_that_is_too_large_is_told_and_others_are_delivered,
+    an_unknown_topic_is_an_error_and_not_created
+);
+tests_on!(
+    kafka_0_9_0_1,
+    V0_9_0_1,
+    at_any_time,
+    an_unknown_topic_is_an_error_and_not_created
+);
+tests_on!(
+    kafka_0_11_0_3,
+    V0_11_0_3,
+    at_any_time,
+    an_unknown_topic_is_an_error_and_not_created
+);
+
+fn a_line_is_reported_while_others_are_awaited_and_sigterm_ends_in_order(
+    version: KafkaVersion,
+) -> Result<()> {
+    let cluster = Cluster::shared(version)?;
     let topic = unique("reports");
     cluster.create_topic(&topic, 1, 1)?;
     let zookeeper = cluster.zookeeper_connect();
@@ -28,9 +62,8 @@ fn a_line_is_reported_while_others_are_awaited_and_sigterm_ends_in_order() -> Re
     divvy.wait_success(PATIENCE)
 }
 
-#[test]
-fn what_was_sent_is_delivered_after_sigterm() -> Result<()> {
-    let cluster = Cluster::shared(KafkaVersion::V0_8_2_2)?;
+fn what_was_sent_is_delivered_after_sigterm(version: KafkaVersion) -> Result<()> {
+    let cluster = Cluster::shared(version)?;
     let topic = unique("lingering");
     cluster.create_topic(&topic, 1, 1)?;
     let bootstrap = cluster.bootstrap();
@@ -51,9 +84,8 @@ fn what_was_sent_is_delivered_after_sigterm() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn what_is_not_delivered_is_told_and_the_exit_code_is_1() -> Result<()> {
-    let cluster = Cluster::builder().start()?;
+fn what_is_not_delivered_is_told_and_the_exit_code_is_1(version: KafkaVersion) -> Result<()> {
+    let cluster = Cluster::builder().kafka(version).start()?;
     cluster.create_topic("numbers", 1, 1)?;
     let bootstrap = cluster.bootstrap();
     let divvy = Divvy::command([
@@ -89,9 +121,10 @@ fn what_is_not_delivered_is_told_and_the_exit_code_is_1() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn a_message_that_is_too_large_is_told_and_others_are_delivered() -> Result<()> {
-    let cluster = Cluster::shared(KafkaVersion::V0_8_2_2)?;
+fn a_message_that_is_too_large_is_told_and_others_are_delivered(
+    version: KafkaVersion,
+) -> Result<()> {
+    let cluster = Cluster::shared(version)?;
     let topic = unique("large");
     cluster.create_topic(&topic, 1, 1)?;
     let bootstrap = cluster.bootstrap();
@@ -115,26 +148,19 @@ fn a_message_that_is_too_large_is_told_and_others_are_delivered() -> Result<()> 
     Ok(())
 }
 
-#[test]
-fn an_unknown_topic_is_an_error_and_not_created() -> Result<()> {
-    for version in [
-        KafkaVersion::V0_8_2_2,
-        KafkaVersion::V0_9_0_1,
-        KafkaVersion::V0_11_0_3,
-    ] {
-        let cluster = Cluster::shared(version)?;
-        let topic = unique("unknown");
-        let bootstrap = cluster.bootstrap();
-        let command = Divvy::command(["produce", "-b", &bootstrap, "-t", &topic]);
-        let (status, divvy) = command.run(b"line\n", Duration::from_secs(30))?;
-        assert_eq!(status.code(), Some(1));
-        let expected = format!("topic `{topic}` does not exist");
-        assert!(
-            divvy.stderr().tail(5).contains(&expected),
-            "{}",
-            divvy.stderr().tail(5)
-        );
-        assert!(!cluster.metadata()?.topics.contains_key(&topic));
-    }
+fn an_unknown_topic_is_an_error_and_not_created(version: KafkaVersion) -> Result<()> {
+    let cluster = Cluster::shared(version)?;
+    let topic = unique("unknown");
+    let bootstrap = cluster.bootstrap();
+    let command = Divvy::command(["produce", "-b", &bootstrap, "-t", &topic]);
+    let (status, divvy) = command.run(b"line\n", Duration::from_secs(30))?;
+    assert_eq!(status.code(), Some(1));
+    let expected = format!("topic `{topic}` does not exist");
+    assert!(
+        divvy.stderr().tail(5).contains(&expected),
+        "{}",
+        divvy.stderr().tail(5)
+    );
+    assert!(!cluster.metadata()?.topics.contains_key(&topic));
     Ok(())
 }

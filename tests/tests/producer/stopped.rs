@@ -13,17 +13,11 @@ use divvy::{
     Client, ClientConfig, Delivery, Producer, ProducerConfig, ProducerError, ProducerRecord,
     TopicPartition,
 };
-use divvy_tests::{
-    Cluster, KafkaVersion, Memory, on_both_versions, on_embedded, scale, use_rdkafka, wait_for,
-};
+use divvy_tests::{Cluster, KafkaVersion, Memory, on_every_version, scale, use_rdkafka, wait_for};
 
 use super::*;
 
-on_embedded!(
-    errors_come_in_time_and_closing_ends_by_its_deadline,
-    a_program_stays_small_and_delivers_everything_in_the_end,
-);
-on_both_versions!(
+on_every_version!(
     errors_come_in_time_and_closing_ends_by_its_deadline,
     a_program_stays_small_and_delivers_everything_in_the_end,
 );

@@ -10,14 +10,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use divvy_tests::{
-    Acknowledged, Cluster, Divvy, KafkaVersion, Process, ZooKeeperView, example, on_both_versions,
-    on_embedded, scale, unique, wait_for,
+    Acknowledged, Cluster, Divvy, KafkaVersion, Process, ZooKeeperView, example, on_every_version,
+    scale, unique, wait_for,
 };
 
 use self::said::Said;
 
-on_embedded!(nothing_is_lost_and_nothing_is_committed_before_its_time);
-on_both_versions!(nothing_is_lost_and_nothing_is_committed_before_its_time);
+on_every_version!(nothing_is_lost_and_nothing_is_committed_before_its_time);
 
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a line takes from a member to here.

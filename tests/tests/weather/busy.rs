@@ -8,17 +8,18 @@ use anyhow::{Context as _, Result, ensure};
 use divvy::zookeeper::{Config, ZooKeeper};
 use divvy::{BalancedConsumer, BalancedConsumerConfig, Client, ClientConfig};
 use divvy_tests::group::{PATIENCE, show};
-use divvy_tests::{Cluster, Group, KafkaVersion, turn, wait_for};
+use divvy_tests::{Cluster, Group, KafkaVersion, on_embedded, on_kafka_0_8_2_2, wait_for};
+
+on_embedded!(a_handler_that_burns_the_processor_costs_no_partition);
+on_kafka_0_8_2_2!(a_handler_that_burns_the_processor_costs_no_partition);
 
 /// The shortest session that the cluster grants.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(1);
 const BURNING: Duration = Duration::from_secs(5);
 
 /// A member whose handler computes for five session timeouts, on a runtime of one thread, keeps its session and its partitions.
-#[test]
-fn a_handler_that_burns_the_processor_costs_no_partition() -> Result<()> {
-    let _turn = turn();
-    let cluster = Cluster::shared(KafkaVersion::V0_8_2_2)?;
+fn a_handler_that_burns_the_processor_costs_no_partition(version: KafkaVersion) -> Result<()> {
+    let cluster = Cluster::shared(version)?;
     let mut group = Group::new(cluster, &[8])?.session_timeout(SESSION_TIMEOUT);
     let producers = group.produce(100)?;
     let other = group.enter()?;

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use divvy_tests::{Cluster, Group, KafkaVersion, on_both_versions, wait_for};
+use divvy_tests::{Cluster, Group, KafkaVersion, on_every_version, wait_for};
 
-on_both_versions!(a_flapping_registration_is_no_rebalance);
+on_every_version!(a_flapping_registration_is_no_rebalance);
 
 const FLAPS: u32 = 30;
 /// How long the registration is gone, and how long it is there.

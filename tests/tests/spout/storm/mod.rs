@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use divvy_tests::{
-    Cluster, KafkaVersion, Owner, ZooKeeperView, example, on_both_versions, on_embedded, scale,
-    unique, wait_for, warden,
+    Cluster, KafkaVersion, Owner, ZooKeeperView, example, on_every_version, scale, unique,
+    wait_for, warden,
 };
 use tempfile::TempDir;
 
@@ -25,13 +25,12 @@ use self::ledger::Ledger;
 use self::shell::Shell;
 use self::task::{Task, lock};
 
-on_both_versions!(
+on_every_version!(
     ten_spouts_emit_every_tuple_once,
     twenty_spouts_emit_every_tuple_once,
     ten_spouts_lose_nothing_when_tuples_fail_and_spouts_are_killed,
     twenty_spouts_lose_nothing_when_tuples_fail_and_spouts_are_killed,
 );
-on_embedded!(ten_spouts_emit_every_tuple_once);
 
 const PARTITIONS: usize = 20;
 const PATIENCE: Duration = Duration::from_secs(240);

@@ -5,19 +5,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use divvy_tests::{
-    Cluster, JavaRecord, KafkaVersion, example, on_both_versions, on_embedded, unique, wait_for,
-    warden,
+    Cluster, JavaRecord, KafkaVersion, example, on_every_version, unique, wait_for, warden,
 };
 use serde_json::{Value, json};
 
 use super::shell::{Shell, Tuple};
 
-on_both_versions!(
-    a_deactivated_spout_keeps_its_partitions_and_emits_nothing,
-    what_is_not_known_is_answered_and_ignored,
-    no_byte_is_lost,
-);
-on_embedded!(
+on_every_version!(
     a_deactivated_spout_keeps_its_partitions_and_emits_nothing,
     what_is_not_known_is_answered_and_ignored,
     no_byte_is_lost,

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use divvy_protocol::api;
+use tokio::time::timeout;
 use tracing::debug;
 
 use super::requests::{Answer, Broker};
@@ -11,9 +12,9 @@ use crate::server::network::Line;
 /// The longest request. Kafka: `socket.request.max.bytes`.
 const MAX_REQUEST: usize = 100 << 20;
 
-/// Serves one client, a request at a time, until either side ends it.
+/// Serves one client, a request at a time, until either side ends it, or nothing has happened for too long.
 pub(super) async fn serve(shared: Arc<Shared>, id: i32, line: Line) {
-    let peer = line.peer();
+    let (peer, most_idle) = (line.peer(), shared.settings.most_idle);
     let (mut incoming, mut outgoing) = line.split();
     let mut buffer = BytesMut::new();
     let broker = Broker { shared, id };
@@ -22,8 +23,9 @@ pub(super) async fn serve(shared: Arc<Shared>, id: i32, line: Line) {
         let request = match take_frame(&mut buffer) {
             Some(Ok(request)) => request,
             Some(Err(length)) => return debug!("{peer} sends a request of {length} bytes"),
-            None => match incoming.read(&mut buffer).await {
-                Ok(true) => continue,
+            None => match timeout(most_idle, incoming.read(&mut buffer)).await {
+                Ok(Ok(true)) => continue,
+                Err(_) => return debug!("nothing came from {peer} for {most_idle:?}"),
                 _ => return,
             },
         };
@@ -36,11 +38,13 @@ pub(super) async fn serve(shared: Arc<Shared>, id: i32, line: Line) {
         if incoming.loses_requests() {
             continue;
         }
-        let sent = match broker.answer(request).await {
-            Answer::Reply(reply) => outgoing.send(&reply).await,
-            Answer::Nothing => Ok(()),
-            Answer::Close => return debug!("{peer} sends what broker {id} does not know"),
-            Answer::Never => return std::future::pending().await,
+        // A client that waits for messages is idle, too.
+        let sent = match timeout(most_idle, broker.answer(request)).await {
+            Ok(Answer::Reply(reply)) => outgoing.send(&reply).await,
+            Ok(Answer::Nothing) => Ok(()),
+            Ok(Answer::Close) => return debug!("{peer} sends what broker {id} does not know"),
+            Ok(Answer::Never) => return tokio::time::sleep(most_idle).await,
+            Err(_) => return debug!("there was nothing for {peer} for {most_idle:?}"),
         };
         if let Err(error) = sent {
             return debug!("{peer} does not listen any more: {error}");

@@ -22,6 +22,8 @@ const KEEP: Duration = Duration::from_millis(250);
 pub(in crate::server) struct Node {
     id: i32,
     address: SocketAddr,
+    /// The port that clients are told.
+    advertised: Option<u16>,
     weather: Weather,
     shared: Arc<Shared>,
     running: Option<Running>,
@@ -35,16 +37,18 @@ struct Running {
 }
 
 impl Node {
-    /// Starts a broker at an address, whose port may be 0 for a free one.
+    /// Starts a broker at an address, whose port may be 0 for a free one. Clients are told another port where it has one.
     pub(in crate::server) async fn start(
         id: i32,
         address: SocketAddr,
+        advertised: Option<u16>,
         shared: Arc<Shared>,
     ) -> Result<Self> {
         let weather = Weather::new();
         let mut node = Self {
             id,
             address,
+            advertised,
             weather,
             shared,
             running: None,
@@ -62,7 +66,9 @@ impl Node {
         let serve = move |line| connection::serve(Arc::clone(&shared), id, line);
         let port = Port::open(self.address, self.weather.clone(), MAX_CONNECTIONS, serve).await?;
         self.address = port.address();
-        let registration = Registration::new(&self.shared, id, self.address);
+        let mut told = self.address;
+        told.set_port(self.advertised.unwrap_or(told.port()));
+        let registration = Registration::new(&self.shared, id, told);
         let registration = Arc::new(registration.map_err(Error::ZooKeeper)?);
         let keeper = Task::spawn(Arc::clone(&registration).keep(self.weather.clone()));
         self.running = Some(Running {
@@ -105,7 +111,23 @@ struct Registration {
     shared: Arc<Shared>,
     id: i32,
     address: SocketAddr,
-    session: Mutex<Arc<LocalSession>>,
+    held: Mutex<Held>,
+}
+
+/// A session, and whether the broker has registered in it.
+#[derive(Debug)]
+struct Held {
+    session: Arc<LocalSession>,
+    is_registered: bool,
+}
+
+impl Held {
+    fn new(session: LocalSession) -> Self {
+        Self {
+            session: Arc::new(session),
+            is_registered: false,
+        }
+    }
 }
 
 impl Registration {
@@ -115,29 +137,36 @@ impl Registration {
             shared: Arc::clone(shared),
             id,
             address,
-            session: Mutex::new(Arc::new(session)),
+            held: Mutex::new(Held::new(session)),
         };
         registration.register()?;
         Ok(registration)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Arc<LocalSession>> {
-        self.session.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn session(&self) -> Arc<LocalSession> {
-        Arc::clone(&self.lock())
+        Arc::clone(&self.lock().session)
     }
 
-    /// A node that is there is the broker's own, of this session or of an earlier one, which has to end first.
+    /// Registers once in each session, as brokers do: a node that somebody deletes does not come back (KAFKA-1387). One that is
+    /// there before is that of an earlier session, which has to end first.
     fn register(&self) -> Result<(), ErrorCode> {
-        let path = paths::broker_id(self.id);
-        match self
-            .session()
-            .create(&path, Some(&self.document()), CreateMode::Ephemeral)
-        {
+        let (path, document) = (paths::broker_id(self.id), self.document());
+        let mut held = self.lock();
+        if held.is_registered {
+            return Ok(());
+        }
+        let mode = CreateMode::Ephemeral;
+        match held.session.create(&path, Some(&document), mode) {
             Err(ErrorCode::NodeExists) => Ok(()),
-            other => other,
+            Ok(()) => {
+                held.is_registered = true;
+                Ok(())
+            }
+            Err(error) => Err(error),
         }
     }
 
@@ -161,7 +190,7 @@ impl Registration {
             weather.thawed().await;
             if !self.session().ping() {
                 match self.session().reopen() {
-                    Ok(session) => *self.lock() = Arc::new(session),
+                    Ok(session) => *self.lock() = Held::new(session),
                     Err(error) => debug!("broker {} has no session: {error}", self.id),
                 }
             }

@@ -1,7 +1,9 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use divvy_protocol::ErrorCode;
 use divvy_zookeeper::{paths, wire};
@@ -22,6 +24,8 @@ pub(in crate::server) struct Settings {
     pub(in crate::server) log_dir: Option<PathBuf>,
     /// How long the sessions of this process last, in milliseconds.
     pub(in crate::server) session_ms: i32,
+    /// How long nothing may happen on a connection.
+    pub(in crate::server) most_idle: Duration,
     /// How many partitions and replicas a topic gets that is made because somebody asked for it; `None` where it is not made.
     pub(in crate::server) auto_create: Option<(usize, usize)>,
 }
@@ -128,16 +132,17 @@ impl Shared {
         self.lock().alive.clone()
     }
 
-    /// Damages a message of a partition; `false` where there is none at that offset.
+    /// Damages a message of a partition, with those that were compressed together with it, and gives their offsets; `None` where
+    /// there is none at that offset.
     pub(in crate::server) fn corrupt(
         &self,
         topic: &str,
         partition: i32,
         offset: i64,
-    ) -> Result<bool> {
+    ) -> Result<Option<Range<i64>>> {
         let mut state = self.lock();
         let log = state.log(topic, partition);
-        log.map_or(Ok(false), |log| log.corrupt(offset))
+        log.map_or(Ok(None), |log| log.corrupt(offset))
     }
 
     /// Lets go of what is on disk. Nothing is written there any more.

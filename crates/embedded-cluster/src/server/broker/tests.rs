@@ -204,8 +204,8 @@ fn a_damaged_message_is_seen_by_its_checksum() {
         },
         3,
     );
-    assert!(log.corrupt(1).unwrap());
-    assert!(!log.corrupt(3).unwrap());
+    assert_eq!(log.corrupt(1).unwrap(), Some(1..2));
+    assert_eq!(log.corrupt(3).unwrap(), None);
     let decoded = decode(&read(&log, 0, 1 << 20).unwrap(), &DecodeOptions::default());
     assert_eq!(decoded.next_offset, 1);
     assert_eq!(decoded.error.map(|error| error.offset), Some(1));

@@ -17,6 +17,8 @@ pub struct EmbeddedClusterBuilder {
     first_port: u16,
     /// The ids and ports of brokers that were chosen one by one.
     chosen: Vec<(i32, u16)>,
+    /// The ports that clients are told, by broker, where they are others.
+    advertised: BTreeMap<i32, u16>,
     zookeeper_port: u16,
     tick: Duration,
     settings: Settings,
@@ -28,6 +30,7 @@ impl Default for EmbeddedClusterBuilder {
             brokers: 1,
             first_port: 0,
             chosen: Vec::new(),
+            advertised: BTreeMap::new(),
             zookeeper_port: 0,
             tick: Duration::from_millis(500),
             settings: Settings {
@@ -39,6 +42,7 @@ impl Default for EmbeddedClusterBuilder {
                 },
                 log_dir: None,
                 session_ms: 6_000,
+                most_idle: Duration::from_secs(600),
                 auto_create: None,
             },
         }
@@ -58,6 +62,22 @@ impl EmbeddedClusterBuilder {
     #[must_use]
     pub fn broker(mut self, id: u16, port: u16) -> Self {
         self.chosen.push((id.into(), port));
+        self
+    }
+
+    /// The port at which clients are told to find a broker, where something stands before the one that it listens on. Kafka:
+    /// `advertised.port`. Default: the latter.
+    #[must_use]
+    pub fn advertised_port(mut self, id: u16, port: u16) -> Self {
+        self.advertised.insert(id.into(), port);
+        self
+    }
+
+    /// After how long brokers close a connection on which nothing happens, also that of a client that waits for messages. Kafka:
+    /// `connections.max.idle.ms`. Default: 10 minutes.
+    #[must_use]
+    pub fn connections_max_idle(mut self, time: Duration) -> Self {
+        self.settings.most_idle = time;
         self
     }
 
@@ -166,7 +186,9 @@ impl EmbeddedClusterBuilder {
         let mut nodes = BTreeMap::new();
         for (id, port) in places {
             let address = SocketAddr::new(host, port);
-            nodes.insert(id, Node::start(id, address, Arc::clone(&shared)).await?);
+            let advertised = self.advertised.get(&id).copied();
+            let node = Node::start(id, address, advertised, Arc::clone(&shared));
+            nodes.insert(id, node.await?);
         }
         let brokers: Vec<i32> = nodes.keys().copied().collect();
         shared.restore_topics(&brokers)?;

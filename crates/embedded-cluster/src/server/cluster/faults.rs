@@ -1,5 +1,7 @@
 //! What a test does to a cluster.
 
+use std::ops::Range;
+
 use super::{EmbeddedCluster, not_found};
 use crate::server::broker::Node;
 use crate::server::error::{Error, Result};
@@ -120,17 +122,13 @@ impl EmbeddedCluster {
     }
 
     /// Damages the message at an offset of a partition: its checksum is wrong from now on. Where the message is within a
-    /// compressed one, that one is damaged.
+    /// compressed one, that one is damaged. Gives the offsets of all messages that are damaged so.
     ///
     /// # Errors
     /// [`Error::NotFound`] where there is no such message; [`Error::Log`] where it is on disk and cannot be changed.
-    pub fn corrupt(&self, topic: &str, partition: i32, offset: i64) -> Result<()> {
-        match self.shared.corrupt(topic, partition, offset)? {
-            true => Ok(()),
-            false => Err(not_found(
-                topic,
-                format!("message {offset} in partition {partition}"),
-            )),
-        }
+    pub fn corrupt(&self, topic: &str, partition: i32, offset: i64) -> Result<Range<i64>> {
+        let damaged = self.shared.corrupt(topic, partition, offset)?;
+        damaged
+            .ok_or_else(|| not_found(topic, format!("message {offset} in partition {partition}")))
     }
 }

@@ -11,12 +11,14 @@ mod segment;
 mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 
 use bytes::Bytes;
 use tracing::warn;
 
 use crate::server::error::Result;
 pub(crate) use dir::LogDir;
+use entry::Head;
 pub(super) use entry::entry_length;
 use folder::Folder;
 use segment::Segment;
@@ -225,19 +227,41 @@ impl Log {
         offsets.take(most).collect()
     }
 
-    /// Damages the entry that has the offset: its last byte is another one, and its checksum is not. `false` where there is none.
-    pub(crate) fn corrupt(&mut self, offset: i64) -> Result<bool> {
-        if offset < self.start() {
-            return Ok(false);
-        }
+    /// Damages the entry that has the offset: its last byte is another one, and its checksum is not. Gives the offsets of the
+    /// messages in that entry; `None` where there is none.
+    pub(crate) fn corrupt(&mut self, offset: i64) -> Result<Option<Range<i64>>> {
+        let Some(damaged) = self.entry(offset)? else {
+            return Ok(None);
+        };
         let first = self
             .segments
             .partition_point(|segment| segment.base() <= offset)
             .saturating_sub(1);
-        match self.segments.get_mut(first) {
-            Some(segment) => segment.corrupt(offset),
-            None => Ok(false),
+        let is_damaged = match self.segments.get_mut(first) {
+            Some(segment) => segment.corrupt(offset)?,
+            None => false,
+        };
+        Ok(is_damaged.then_some(damaged))
+    }
+
+    /// The offsets of the messages that are in one entry with this one, because they were compressed together.
+    fn entry(&self, offset: i64) -> Result<Option<Range<i64>>> {
+        let last_beside = |offset| -> Result<Option<i64>> {
+            let head = self.read(offset, Head::BYTES)?;
+            Ok(head.as_deref().and_then(Head::read).map(|head| head.offset))
+        };
+        let Some(last) = last_beside(offset)? else {
+            return Ok(None);
+        };
+        let (mut first, mut known) = (self.start(), offset);
+        while first < known {
+            let middle = first + (known - first) / 2;
+            match last_beside(middle)? {
+                Some(found) if found == last => known = middle,
+                _ => first = middle + 1,
+            }
         }
+        Ok(Some(first..last + 1))
     }
 
     /// Writes down which brokers have the partition.

@@ -178,8 +178,8 @@ fn a_damaged_message_is_damaged_on_disk() {
     append(&mut log, 0, Compression::None, &["a", "b", "c"]);
     let file = place.path().join("00000000000000000000.log");
     let before = fs::read(&file).unwrap();
-    assert!(log.corrupt(1).unwrap());
-    assert!(!log.corrupt(3).unwrap());
+    assert_eq!(log.corrupt(1).unwrap(), Some(1..2));
+    assert_eq!(log.corrupt(3).unwrap(), None);
     let after = fs::read(&file).unwrap();
     let differ = (0..before.len()).filter(|at| before[*at] != after[*at]);
     assert_eq!(differ.collect::<Vec<_>>(), [before.len() / 3 * 2 - 1]);
