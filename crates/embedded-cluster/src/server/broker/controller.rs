@@ -93,6 +93,7 @@ impl Shared {
             (id, (host, port).into())
         });
         state.alive = alive.collect();
+        state.known.extend(&state.alive);
     }
 
     fn take_topics(&self, state: &mut State) {

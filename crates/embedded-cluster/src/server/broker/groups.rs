@@ -4,7 +4,17 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use divvy_protocol::ErrorCode;
+use divvy_zookeeper::documents::TopicAssignment;
+use tracing::debug;
 
+use super::state::{Shared, State};
+
+/// Kafka's own topic for offsets. Here the leaders of its partitions say who keeps whose, and nothing is written to it.
+const OFFSETS_TOPIC: &str = "__consumer_offsets";
+/// Kafka: `offsets.topic.num.partitions`.
+const OFFSETS_PARTITIONS: usize = 50;
+/// Kafka: `offsets.topic.replication.factor`; fewer where there are not as many brokers.
+const OFFSETS_REPLICAS: usize = 3;
 /// The longest metadata of an offset. Kafka: `offset.metadata.max.bytes`.
 pub(super) const MAX_METADATA: usize = 4096;
 /// How many offsets are kept at most, of all groups.
@@ -42,17 +52,36 @@ impl Offsets {
     }
 }
 
-/// The broker that keeps a group's offsets: from a place that the group's name gives, the next one that is alive.
-pub(super) fn coordinator(
-    alive: &BTreeMap<i32, SocketAddr>,
-    group: &str,
-) -> Option<(i32, SocketAddr)> {
-    let highest = *alive.keys().next_back()?;
-    let wheel = i64::from(highest) + 1;
-    let hash = group
-        .bytes()
-        .fold(0_i64, |hash, byte| (hash * 31 + i64::from(byte)) % wheel);
-    let place = i32::try_from(hash).unwrap_or(0);
-    let next = alive.range(place..).next().or_else(|| alive.iter().next());
-    next.map(|(id, address)| (*id, *address))
+/// The partition of [`OFFSETS_TOPIC`] whose leader keeps a group's offsets: Java's hash of the name, without its sign.
+fn place(group: &str, partitions: usize) -> Option<i32> {
+    let hash = group.encode_utf16().fold(0_i32, |hash, unit| {
+        hash.wrapping_mul(31).wrapping_add(unit.into())
+    });
+    hash.checked_abs()
+        .unwrap_or(0)
+        .checked_rem(i32::try_from(partitions).ok()?)
+}
+
+impl State {
+    /// The broker that keeps a group's offsets; `None` where there is none, or nobody has asked for one before.
+    pub(super) fn coordinator(&self, group: &str) -> Option<(i32, SocketAddr)> {
+        let partitions = self.topics.get(OFFSETS_TOPIC)?;
+        let leader = partitions.get(&place(group, partitions.len())?)?.leader?;
+        Some((leader, *self.alive.get(&leader)?))
+    }
+}
+
+impl Shared {
+    /// Creates the topic that says who keeps whose offsets, as brokers do when they are first asked.
+    pub(super) fn create_offsets_topic(&self) {
+        let alive: Vec<i32> = self.alive().into_keys().collect();
+        let replicas = OFFSETS_REPLICAS.min(alive.len());
+        let Ok(assignment) = TopicAssignment::deal(&alive, OFFSETS_PARTITIONS, replicas, 0, 0)
+        else {
+            return;
+        };
+        if let Err(error) = self.create_topic(OFFSETS_TOPIC, &assignment) {
+            debug!("{OFFSETS_TOPIC} cannot be created: {error}");
+        }
+    }
 }

@@ -1,3 +1,6 @@
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
 use divvy_protocol::ErrorCode;
 use divvy_protocol::api::{
     MetadataBroker, MetadataPartition, MetadataRequest, MetadataResponse, MetadataTopic,
@@ -19,7 +22,7 @@ impl Broker {
             let names = if asked.is_empty() { &known } else { asked };
             let topics: Vec<_> = names.iter().map(|name| describe(&state, name)).collect();
             let response = MetadataResponse {
-                brokers: brokers(&state),
+                brokers: brokers(&self.believed_alive(&state)),
                 topics,
                 ..MetadataResponse::default()
             };
@@ -29,6 +32,15 @@ impl Broker {
             (response, missing)
         };
         self.created(response, &missing)
+    }
+
+    /// Nobody tells a broker that it is registered no more: it goes on counting itself.
+    fn believed_alive(&self, state: &State) -> BTreeMap<i32, SocketAddr> {
+        let mut alive = state.alive.clone();
+        if let Some(address) = state.known.get(&self.id) {
+            alive.insert(self.id, *address);
+        }
+        alive
     }
 
     /// Creates topics. Who asked is told that they have no leader yet.
@@ -60,8 +72,8 @@ impl Broker {
     }
 }
 
-fn brokers(state: &State) -> Vec<MetadataBroker> {
-    let brokers = state.alive.iter().map(|(id, address)| MetadataBroker {
+fn brokers(alive: &BTreeMap<i32, SocketAddr>) -> Vec<MetadataBroker> {
+    let brokers = alive.iter().map(|(id, address)| MetadataBroker {
         node_id: *id,
         host: address.ip().to_string(),
         port: address.port().into(),

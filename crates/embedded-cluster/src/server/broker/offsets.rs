@@ -9,7 +9,7 @@ use divvy_protocol::api::{
 use divvy_zookeeper::documents::{format_offset, parse_offset};
 use divvy_zookeeper::paths;
 
-use super::groups::{MAX_METADATA, Stored, coordinator};
+use super::groups::{MAX_METADATA, Stored};
 use super::requests::Broker;
 
 impl Broker {
@@ -88,7 +88,9 @@ impl Broker {
 
     fn coordinates(&self, group: &str) -> bool {
         let state = self.shared.lock();
-        coordinator(&state.alive, group).is_some_and(|(id, _)| id == self.id)
+        state
+            .coordinator(group)
+            .is_some_and(|(id, _)| id == self.id)
     }
 
     pub(super) fn committed(

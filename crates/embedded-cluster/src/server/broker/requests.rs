@@ -9,7 +9,6 @@ use divvy_protocol::api::{
 use divvy_protocol::{ApiKey, ErrorCode};
 
 use super::Release;
-use super::groups::coordinator;
 use super::state::Shared;
 
 /// What becomes of a request.
@@ -106,8 +105,13 @@ impl Broker {
         }
     }
 
+    /// Who asks first is told that there is no coordinator yet.
     fn find_coordinator(&self, request: &FindCoordinatorRequest) -> FindCoordinatorResponse {
-        match coordinator(&self.shared.lock().alive, &request.group) {
+        let found = self.shared.lock().coordinator(&request.group);
+        if found.is_none() {
+            self.shared.create_offsets_topic();
+        }
+        match found {
             Some((node_id, address)) => FindCoordinatorResponse {
                 error: ErrorCode::NONE,
                 node_id,

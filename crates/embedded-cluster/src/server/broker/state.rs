@@ -48,6 +48,8 @@ pub(in crate::server) struct Shared {
 pub(super) struct State {
     /// The brokers that are registered, and where they listen.
     pub(super) alive: BTreeMap<i32, SocketAddr>,
+    /// Where each broker listens that has ever been registered.
+    pub(super) known: BTreeMap<i32, SocketAddr>,
     pub(super) topics: BTreeMap<String, BTreeMap<i32, Partition>>,
     pub(super) offsets: Offsets,
     /// Where logs are on disk; `None` where they are in memory, and after the end.

@@ -160,6 +160,11 @@ fn a_compressed_message_is_read_whole_from_any_of_its_offsets() {
         [0, 1, 2, 3, 5].map(read),
         [Some(0), Some(0), Some(2), Some(2), Some(4)]
     );
+    assert_eq!(
+        log.corrupt(3),
+        Some(2..4),
+        "what is compressed is damaged whole"
+    );
 }
 
 #[test]

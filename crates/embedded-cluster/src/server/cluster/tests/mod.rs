@@ -20,6 +20,8 @@ use tokio::time::{Instant, timeout};
 use super::*;
 use crate::server::{Faults, Release};
 
+mod brokers;
+
 const TOPIC: &str = "events";
 
 async fn soon<T>(what: impl Future<Output = T>) -> T {
@@ -311,7 +313,14 @@ async fn offsets_are_kept_in_either_store() {
     let cluster = start(Release::V0_9).await;
     let mut any = Client::connect(&cluster, 1).await;
     let group = "g".to_owned();
-    let found = any.ask(&FindCoordinatorRequest { group }, 0).await.unwrap();
+    let request = FindCoordinatorRequest { group };
+    let first = any.ask(&request, 0).await.unwrap();
+    assert_eq!(first.error, ErrorCode::COORDINATOR_NOT_AVAILABLE);
+    let offsets = "__consumer_offsets";
+    cluster.await_leaders(offsets, 50).await.unwrap();
+    let found = any.ask(&request, 0).await.unwrap();
+    // 103, which is the hash of the name, modulo 50.
+    assert_eq!(Some(found.node_id), cluster.leader(offsets, 3));
     let mut coordinator = Client::connect(&cluster, found.node_id).await;
     let elsewhere = (1..=3).find(|id| *id != found.node_id).unwrap();
     let mut other = Client::connect(&cluster, elsewhere).await;
