@@ -1,4 +1,5 @@
-//! Programs without `async`: the same behaviour as with it, on real clusters, and nothing that blocks a runtime.
+//! Programs without `async`: the same behaviour as with it, on real clusters and the embedded one, and nothing that blocks a
+//! runtime.
 
 mod consuming;
 mod groups;

@@ -1,5 +1,7 @@
-//! The commands of the `divvy` program on the embedded cluster and on real ones, 0.8.2.2 and 0.9.0.1, each by itself: what is read and from where, where
-//! offsets are kept, what topics look like, and what is said when something is wrong.
+//! The commands of the `divvy` program on the embedded cluster and on real ones, 0.8.2.2 and 0.9.0.1, each by itself: what is
+//! read and from where, where offsets are kept, what topics look like, and what is said when something is wrong.
+//!
+//! `newer` needs later brokers, and `quiet` the log in which a broker complains, which the embedded cluster does not write.
 
 mod bench;
 mod codecs;

@@ -1,5 +1,7 @@
-//! `divvy group` and `divvy offsets` on the embedded cluster and on real ones, 0.8.2.2 and 0.9.0.1: they agree with Kafka's own tool, what they move is
-//! where other consumers go on, and each planted fault is found.
+//! `divvy group` and `divvy offsets` on the embedded cluster and on real ones, 0.8.2.2 and 0.9.0.1: they agree with Kafka's own
+//! tool, what they move is where other consumers go on, and each planted fault is found.
+//!
+//! `managed` is on real clusters alone: the embedded one coordinates no groups of 0.9's newer consumer.
 
 mod describe;
 mod doctor;

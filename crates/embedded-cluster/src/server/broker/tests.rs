@@ -161,7 +161,7 @@ fn a_compressed_message_is_read_whole_from_any_of_its_offsets() {
         [Some(0), Some(0), Some(2), Some(2), Some(4)]
     );
     assert_eq!(
-        log.corrupt(3),
+        log.corrupt(3).unwrap(),
         Some(2..4),
         "what is compressed is damaged whole"
     );

@@ -51,9 +51,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// lost with a broker; that log is bounded ([`EmbeddedClusterBuilder::retention_bytes`]), and in memory unless it [is to be on
 /// disk](EmbeddedClusterBuilder::log_dir), where it is all that outlives the cluster; the topic `__consumer_offsets` says who keeps
 /// which group's offsets and is empty, and committed offsets do not expire; of a topic's own settings only `segment.bytes`,
-/// `retention.bytes` and
-/// `retention.ms` count; the groups that 0.9's brokers coordinate (JoinGroup) do not exist;
-/// there are no quotas, no compaction, no TLS and no SASL.
+/// `retention.bytes` and `retention.ms` count; the groups that 0.9's brokers coordinate (JoinGroup) do not exist; there are no quotas,
+/// no compaction, no TLS and no SASL.
 ///
 /// It serves as long as this value lives and the runtime that it was started on runs.
 #[derive(Debug)]
