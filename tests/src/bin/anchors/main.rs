@@ -2,22 +2,25 @@
 //!
 //! ```text
 //! tests/anchors
+//! tests/anchors --record FILE
 //! ```
 //!
-//! A group of each make runs at the same time, on a cluster that all share. The figures are those of one run.
+//! A group of each make runs at the same time, on a cluster that all share. The figures are those of one run. With
+//! `--record` one member of each is cut off from ZooKeeper, and who delivered what, and when, is written to a file.
 
 mod measure;
+mod record;
 mod stage;
 
 use std::io::Write as _;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, bail};
 use divvy_tests::Cluster;
 
-use self::measure::{Cut, Killed, Stopped, cut, kill, stop};
-use self::stage::{Make, PARTITIONS, RATE, SESSION_TIMEOUT};
+use self::measure::{Cut, Killed, LOAD, Stopped, cut, kill, stop};
+use self::stage::{Make, SESSION_TIMEOUT};
 
 const MAKES: [Make; 3] = [Make::Java, Make::PyKafka, Make::Divvy];
 
@@ -29,16 +32,33 @@ struct Figures {
 }
 
 fn main() -> Result<()> {
-    let cluster = &Cluster::builder().start()?;
-    let figures = thread::scope(|scope| {
-        let threads = MAKES.map(|make| scope.spawn(move || measure(cluster, make)));
-        let figures = threads.map(|thread| match thread.join() {
-            Ok(figures) => figures,
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        [] => {
+            let cluster = &Cluster::builder().start()?;
+            print(cluster, &of_each_make(|make| measure(cluster, make))?)
+        }
+        ["--record", file] => {
+            let cluster = &Cluster::builder().start()?;
+            let recordings = of_each_make(|make| record::record(cluster, make))?;
+            record::write(cluster, &recordings, file)
+        }
+        _ => bail!("usage: anchors [--record FILE]"),
+    }
+}
+
+/// Does something with members of each make, at the same time.
+fn of_each_make<T: Send>(act: impl Fn(Make) -> Result<T> + Sync) -> Result<Vec<T>> {
+    thread::scope(|scope| {
+        let act = &act;
+        let threads = MAKES.map(|make| scope.spawn(move || act(make)));
+        let outcomes = threads.map(|thread| match thread.join() {
+            Ok(outcome) => outcome,
             Err(_) => Err(anyhow!("a thread has panicked")),
         });
-        figures.into_iter().collect::<Result<Vec<Figures>>>()
-    })?;
-    print(cluster, &figures)
+        outcomes.into_iter().collect()
+    })
 }
 
 fn measure(cluster: &Cluster, make: Make) -> Result<Figures> {
@@ -53,9 +73,11 @@ fn print(cluster: &Cluster, figures: &[Figures]) -> Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(
         out,
-        "Kafka {}, session timeout {} s, tick 0.5 s, {PARTITIONS} partitions, {RATE} messages/s, 2 members\n",
+        "Kafka {}, session timeout {} s, tick 0.5 s, {} partitions, {} messages/s, 2 members\n",
         cluster.version(),
-        SESSION_TIMEOUT.as_secs()
+        SESSION_TIMEOUT.as_secs(),
+        LOAD.partitions,
+        LOAD.rate
     )?;
     let makes: String = MAKES
         .iter()

@@ -1,6 +1,7 @@
 //! The faults. The first of two members is struck each time.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
@@ -8,14 +9,19 @@ use divvy_tests::committed::StepBack;
 use divvy_tests::{Cluster, ProxyMode};
 use rustix::process::Signal;
 
-use crate::stage::{Delivery, Make, SESSION_TIMEOUT, Stage};
+use crate::stage::{Delivery, Load, Make, SESSION_TIMEOUT, Stage};
 
+/// What the members do while they are struck.
+pub(crate) const LOAD: Load = Load {
+    partitions: 4,
+    rate: 50,
+};
 const CUT_FOR: Duration = Duration::from_secs(20);
 const STOPPED_FOR: Duration = Duration::from_secs(10);
 /// How long each group is watched afterwards.
 const AFTERMATH: Duration = Duration::from_secs(10);
 
-const VICTIM: usize = 0;
+pub(crate) const VICTIM: usize = 0;
 
 /// What came of a member's being cut off from ZooKeeper.
 pub(crate) struct Cut {
@@ -46,12 +52,11 @@ pub(crate) struct Killed {
 }
 
 pub(crate) fn cut(cluster: &Cluster, make: Make) -> Result<Cut> {
-    let mut stage = Stage::set(cluster, make)?;
-    let cut = Instant::now();
-    stage.group.proxy(VICTIM)?.set_mode(ProxyMode::Freeze);
-    stage.committed.watch(CUT_FOR)?;
-    let healed = Instant::now();
-    stage.group.proxy(VICTIM)?.set_mode(ProxyMode::Forward);
+    let mut stage = Stage::set(cluster, make, LOAD)?;
+    let Range {
+        start: cut,
+        end: healed,
+    } = cut_off(&mut stage)?;
     stage.committed.watch(AFTERMATH)?;
 
     let deliveries = stage.deliveries()?;
@@ -64,7 +69,7 @@ pub(crate) fn cut(cluster: &Cluster, make: Make) -> Result<Cut> {
         .iter()
         .filter(|delivery| {
             heirs
-                .get(&delivery.partition())
+                .get(&delivery.partition)
                 .is_some_and(|taken| delivery.at > *taken)
         })
         .count();
@@ -78,8 +83,18 @@ pub(crate) fn cut(cluster: &Cluster, make: Make) -> Result<Cut> {
     })
 }
 
+/// Takes the victim's way to ZooKeeper from it for a while, and gives from when to when.
+pub(crate) fn cut_off(stage: &mut Stage<'_>) -> Result<Range<Instant>> {
+    let cut = Instant::now();
+    stage.group.proxy(VICTIM)?.set_mode(ProxyMode::Freeze);
+    stage.committed.watch(CUT_FOR)?;
+    let healed = Instant::now();
+    stage.group.proxy(VICTIM)?.set_mode(ProxyMode::Forward);
+    Ok(cut..healed)
+}
+
 pub(crate) fn stop(cluster: &Cluster, make: Make) -> Result<Stopped> {
-    let mut stage = Stage::set(cluster, make)?;
+    let mut stage = Stage::set(cluster, make, LOAD)?;
     stage.group.stop(VICTIM)?;
     stage.committed.watch(STOPPED_FOR)?;
     let goes_on = Instant::now();
@@ -110,7 +125,7 @@ pub(crate) fn stop(cluster: &Cluster, make: Make) -> Result<Stopped> {
 }
 
 pub(crate) fn kill(cluster: &Cluster, make: Make) -> Result<Killed> {
-    let mut stage = Stage::set(cluster, make)?;
+    let mut stage = Stage::set(cluster, make, LOAD)?;
     let killed = Instant::now();
     stage.group.members[VICTIM].program.signal(Signal::KILL)?;
     stage.committed.watch(3 * SESSION_TIMEOUT)?;
@@ -124,13 +139,13 @@ pub(crate) fn kill(cluster: &Cluster, make: Make) -> Result<Killed> {
 fn heirs(deliveries: &[Delivery], moment: Instant) -> Result<BTreeMap<u64, Instant>> {
     let mut owners = BTreeMap::new();
     for delivery in deliveries.iter().filter(|delivery| delivery.at < moment) {
-        owners.insert(delivery.partition(), delivery.member);
+        owners.insert(delivery.partition, delivery.member);
     }
     let of_victim = owners.iter().filter(|(_, owner)| **owner == VICTIM);
     of_victim
         .map(|(partition, _)| {
             let taken = deliveries.iter().find(|delivery| {
-                delivery.partition() == *partition
+                delivery.partition == *partition
                     && delivery.member != VICTIM
                     && delivery.at >= moment
             });

@@ -6,9 +6,14 @@ use anyhow::{Context as _, Result};
 use divvy_tests::group::Member;
 use divvy_tests::{Cluster, CommittedWatch, Group, NumberProducer, Store, wait_for};
 
-pub(crate) const PARTITIONS: i32 = 4;
-/// Messages a second.
-pub(crate) const RATE: u32 = 50;
+/// What the members have to do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Load {
+    pub(crate) partitions: i32,
+    /// Messages a second, in all.
+    pub(crate) rate: u32,
+}
+
 pub(crate) const SESSION_TIMEOUT: Duration = Duration::from_secs(3);
 const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -44,25 +49,21 @@ impl Make {
 pub(crate) struct Delivery {
     pub(crate) member: usize,
     pub(crate) at: Instant,
+    pub(crate) partition: u64,
     pub(crate) number: u64,
 }
 
-impl Delivery {
-    pub(crate) fn partition(&self) -> u64 {
-        self.number % PARTITIONS.unsigned_abs() as u64
-    }
-}
-
-/// Two members, each behind a proxy of its own, who share four partitions into which a producer writes.
+/// Two members, each behind a proxy of its own, who share partitions into which a producer writes.
 pub(crate) struct Stage<'a> {
     pub(crate) group: Group<'a>,
+    partitions: usize,
     pub(crate) committed: CommittedWatch<'a>,
     _producers: Vec<(String, NumberProducer)>,
 }
 
 impl<'a> Stage<'a> {
-    pub(crate) fn set(cluster: &'a Cluster, make: Make) -> Result<Stage<'a>> {
-        let mut group = Group::new(cluster, &[PARTITIONS])?
+    pub(crate) fn set(cluster: &'a Cluster, make: Make, load: Load) -> Result<Stage<'a>> {
+        let mut group = Group::new(cluster, &[load.partitions])?
             .session_timeout(SESSION_TIMEOUT)
             .arguments(&["--commit-interval", "1s"])
             .behind_proxies();
@@ -78,11 +79,12 @@ impl<'a> Stage<'a> {
             make.store(),
             &group.name,
             group.topic(),
-            PARTITIONS,
+            load.partitions,
         )?;
-        let producers = group.produce(RATE)?;
+        let producers = group.produce(load.rate)?;
         let stage = Stage {
             group,
+            partitions: usize::try_from(load.partitions)?,
             committed,
             _producers: producers,
         };
@@ -95,7 +97,7 @@ impl<'a> Stage<'a> {
         Ok(stage)
     }
 
-    /// Whether each member has printed two partitions of late, and nothing else.
+    /// Whether each member has printed half of the partitions of late, and nothing else.
     fn is_shared(&self) -> bool {
         let deliveries = self.deliveries().unwrap_or_default();
         let late = Instant::now().checked_sub(Duration::from_secs(2));
@@ -103,12 +105,12 @@ impl<'a> Stage<'a> {
         let mut owners: Vec<(u64, usize)> = deliveries
             .iter()
             .filter(|delivery| delivery.at > late)
-            .map(|delivery| (delivery.partition(), delivery.member))
+            .map(|delivery| (delivery.partition, delivery.member))
             .collect();
         owners.sort_unstable();
         owners.dedup();
         let of_first = owners.iter().filter(|(_, member)| *member == 0).count();
-        owners.len() == 4 && of_first == 2
+        owners.len() == self.partitions && of_first == self.partitions / 2
     }
 
     /// What was printed so far, in the order of arrival.
@@ -119,12 +121,13 @@ impl<'a> Stage<'a> {
                 // Where a message is from is not told by all of them; its value comes last.
                 let text = line.text();
                 let number = text.rsplit(' ').next().unwrap_or_default();
-                let number = number
+                let number: u64 = number
                     .parse()
                     .with_context(|| format!("member {member} printed {text:?}"))?;
                 deliveries.push(Delivery {
                     member,
                     at: line.at,
+                    partition: number % self.partitions as u64,
                     number,
                 });
             }
