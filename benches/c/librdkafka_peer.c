@@ -243,7 +243,7 @@ int main(int count, char **arguments) {
 	getrusage(RUSAGE_SELF, &used);
 	printf("{\"messages\":%lld,\"bytes\":%lld,\"seconds\":%.6f,\"msgs_per_s\":%.0f,\"mb_per_s\":%.1f,"
 	       "\"cpu_ns_per_msg\":%.1f,\"peak_rss_mb\":%.1f,\"crc_checked\":%s,\"value_sum\":%lld,"
-	       "\"librdkafka\":\"%s\"}\n",
+	       "\"version\":\"%s\"}\n",
 	       (long long)tally.messages, (long long)tally.bytes, wall, (double)tally.messages / wall,
 	       (double)tally.bytes / wall / 1e6, cpu * 1e9 / (double)tally.messages,
 	       (double)used.ru_maxrss * 1024 / 1e6, options.check_crcs ? "true" : "false",

@@ -6,9 +6,13 @@ or acknowledgement; CPU is that of the whole process in that while.
 """
 
 import argparse
+import asyncio
+import importlib.metadata
 import json
 import resource
 import time
+
+CLIENTS = ["aiokafka", "confluent-kafka", "kafka-python", "pykafka"]
 
 FETCH_BYTES = 1 << 20
 # What others write compresses like this; here nothing is compressed.
@@ -17,7 +21,7 @@ LINE = b"deadbeef 2015-06-01T12:34:56.789Z GET /shop/books/item-12345?page=6 200
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--client", required=True, choices=["confluent-kafka", "kafka-python", "pykafka"])
+    parser.add_argument("--client", required=True, choices=CLIENTS)
     parser.add_argument("--bootstrap", required=True)
     parser.add_argument("--topic", required=True)
     parser.add_argument("--messages", type=int, required=True)
@@ -134,6 +138,45 @@ def produce_kafka_python(options, values, tally):
         delivery.get(timeout=30)
 
 
+def consume_aiokafka(options, tally):
+    import aiokafka
+
+    async def consume():
+        # Without a group it is given every partition.
+        consumer = aiokafka.AIOKafkaConsumer(
+            options.topic,
+            bootstrap_servers=options.bootstrap,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_partition_fetch_bytes=FETCH_BYTES,
+        )
+        await consumer.start()
+        async for message in consumer:
+            if not tally.add(message.value):
+                break
+        await consumer.stop()
+
+    asyncio.run(consume())
+
+
+def produce_aiokafka(options, values, tally):
+    import aiokafka
+
+    async def produce():
+        producer = aiokafka.AIOKafkaProducer(bootstrap_servers=options.bootstrap, acks=1, linger_ms=5)
+        await producer.start()
+        sent = []
+        for value in values:
+            sent.append(await producer.send(options.topic, value))
+            tally.add(value)
+        await producer.flush()
+        for delivery in sent:
+            await delivery
+        await producer.stop()
+
+    asyncio.run(produce())
+
+
 def pykafka_topic(options):
     import pykafka
 
@@ -192,6 +235,7 @@ def main():
                 "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6,
                 "crc_checked": True,
                 "value_sum": tally.value_sum,
+                "version": importlib.metadata.version(options.client),
             }
         ),
         flush=True,

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use divvy_tests::{paths, python};
+use divvy_tests::{KafkaVersion, paths, python};
 
 use crate::measured::Measured;
 use crate::site::Site;
@@ -17,7 +17,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 /// How many messages `get_many` is asked for.
 const MANY: &str = "1000";
 /// What pip is asked for: clients that still speak to old brokers, and what PyKafka takes for granted that every Python has.
-const PYTHON: [&str; 4] = [
+const PYTHON: [&str; 5] = [
+    // Later ones ask each broker for its versions first, which 0.9 does not understand.
+    "aiokafka==0.12.0",
     "confluent-kafka==2.3.0",
     "kafka-python==2.0.6",
     "pykafka==2.8.0",
@@ -47,6 +49,8 @@ enum Kind {
     LibrdkafkaProduce,
     /// Kafka's high-level consumer of that time.
     Java,
+    /// Kafka's producer of that time.
+    JavaProduce,
     /// Fetch requests over so many sockets.
     Raw(&'static str),
     /// As many members of a group as the workload says, in one process.
@@ -70,14 +74,16 @@ const CONSUMERS: [(&str, Kind); 12] = [
     ("raw", Kind::Raw("1")),
     ("raw-2", Kind::Raw("2")),
 ];
-const PRODUCERS: [(&str, Kind); 4] = [
+const PRODUCERS: [(&str, Kind); 5] = [
     ("produce", Kind::Produce(&[])),
     ("produce-one", Kind::Produce(&["--one-by-one"])),
     ("rdkafka", Kind::Produce(&["--use-rdkafka"])),
     ("librdkafka", Kind::LibrdkafkaProduce),
+    ("java", Kind::JavaProduce),
 ];
 /// Their clients by name, with what they can read and write in some seconds.
-const PYTHONS: [(&str, Option<u64>); 3] = [
+const PYTHONS: [(&str, Option<u64>); 4] = [
+    ("aiokafka", Some(200_000)),
     ("confluent-kafka", None),
     ("kafka-python", Some(400_000)),
     ("pykafka", Some(40_000)),
@@ -93,10 +99,10 @@ impl Contender {
     pub(crate) fn consumers(site: &Site, with_python: bool) -> Vec<Contender> {
         let all = CONSUMERS.map(|(name, kind)| Contender::new(name, kind));
         let mut all = Vec::from(all);
-        all.retain(|contender| contender.is_built(site));
         if with_python {
             all.extend(Contender::pythons(Kind::Python));
         }
+        all.retain(|contender| contender.takes_part(site));
         all
     }
 
@@ -104,10 +110,10 @@ impl Contender {
     pub(crate) fn producers(site: &Site, with_python: bool) -> Vec<Contender> {
         let all = PRODUCERS.map(|(name, kind)| Contender::new(name, kind));
         let mut all = Vec::from(all);
-        all.retain(|contender| contender.is_built(site));
         if with_python {
             all.extend(Contender::pythons(Kind::PythonProduce));
         }
+        all.retain(|contender| contender.takes_part(site));
         all
     }
 
@@ -126,9 +132,16 @@ impl Contender {
         PYTHONS.into_iter().map(made)
     }
 
-    fn is_built(&self, site: &Site) -> bool {
-        let librdkafka = matches!(self.kind, Kind::Librdkafka | Kind::LibrdkafkaProduce);
-        !librdkafka || site.program("librdkafka-peer").is_ok()
+    /// Whether it is there, and speaks to the broker.
+    fn takes_part(&self, site: &Site) -> bool {
+        match self.kind {
+            Kind::Librdkafka | Kind::LibrdkafkaProduce => site.program("librdkafka-peer").is_ok(),
+            // The tool that it is measured by went into a jar of its own.
+            Kind::JavaProduce => site.version < KafkaVersion::V0_9_0_1,
+            // It refuses to read from earlier ones.
+            Kind::Python if self.name == "aiokafka" => site.version >= KafkaVersion::V0_9_0_1,
+            _ => true,
+        }
     }
 
     /// How many messages of a workload it gets.
@@ -140,7 +153,7 @@ impl Contender {
     pub(crate) fn reads_everything(&self) -> bool {
         let writes = matches!(
             self.kind,
-            Kind::Produce(_) | Kind::LibrdkafkaProduce | Kind::PythonProduce
+            Kind::Produce(_) | Kind::LibrdkafkaProduce | Kind::JavaProduce | Kind::PythonProduce
         );
         self.most.is_none() && !writes
     }
@@ -149,6 +162,7 @@ impl Contender {
     pub(crate) fn run(&self, site: &Site, workload: &Workload, run: usize) -> Result<Measured> {
         let measured = match self.kind {
             Kind::Java => java::consume(site, workload)?,
+            Kind::JavaProduce => java::produce(site, workload)?,
             _ => {
                 let mut command = self.command(site, workload, run)?;
                 let ended = child::run(self.name, &mut command, PATIENCE)?;
@@ -182,7 +196,7 @@ impl Contender {
             Kind::Librdkafka | Kind::LibrdkafkaProduce => {
                 command.args(["--check-crcs", "--broker-version", site.version.as_str()]);
             }
-            Kind::Java => {}
+            Kind::Java | Kind::JavaProduce => {}
         }
         if let Kind::Balanced(_) | Kind::Members = self.kind {
             // A group that was never there reads from the beginning.
@@ -213,7 +227,7 @@ impl Contender {
             Kind::Librdkafka | Kind::LibrdkafkaProduce => site.program("librdkafka-peer"),
             Kind::Raw(_) => site.program("raw-fetch"),
             Kind::Members => site.program("members"),
-            Kind::Java => Ok(paths::docker("bin/run-tool.sh")),
+            Kind::Java | Kind::JavaProduce => Ok(paths::docker("bin/run-tool.sh")),
             Kind::Python | Kind::PythonProduce => python::environment("bench-python", &PYTHON),
         }
     }

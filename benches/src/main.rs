@@ -50,8 +50,8 @@ struct Args {
     /// Measure how speed depends on one thing: size, partitions, members, codecs, fetch; all of them if none is named.
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', num_args = 0..)]
     curves: Option<Vec<String>>,
-    /// With Python's clients: confluent-kafka, kafka-python and PyKafka, from pip. They read what is not compressed, and slow ones
-    /// only a part of it.
+    /// With Python's clients: confluent-kafka, kafka-python, PyKafka and, where it speaks to the broker, aiokafka, from pip. They
+    /// read what is not compressed, and slow ones only a part of it.
     #[arg(long)]
     python_peers: bool,
     /// Kafka's version.
@@ -104,7 +104,7 @@ fn main() -> Result<()> {
     let output = args
         .output
         .unwrap_or_else(|| site.beside("bench-results.json"));
-    report::write(&reports, &output)
+    report::write(&reports, args.kafka, &output)
 }
 
 impl Args {

@@ -14,6 +14,8 @@ pub(crate) struct Measured {
     pub(crate) peak_rss_mb: f64,
     /// None for who does not look at values.
     pub(crate) value_sum: Option<u64>,
+    /// Which release of somebody else's client it was, where it has said so.
+    pub(crate) version: Option<String>,
 }
 
 /// One of the figures.
@@ -34,6 +36,7 @@ impl Measured {
             cpu_ns_per_msg: number("cpu_ns_per_msg")?,
             peak_rss_mb: number("peak_rss_mb")?,
             value_sum: object["value_sum"].as_u64().filter(|sum| *sum > 0),
+            version: object["version"].as_str().map(str::to_owned),
         })
     }
 

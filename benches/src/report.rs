@@ -3,8 +3,10 @@
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, ensure};
+use divvy_tests::KafkaVersion;
 use serde_json::{Value, json};
 
 use crate::contender::Contender;
@@ -160,11 +162,12 @@ impl Report {
         Ok(out.flush()?)
     }
 
-    fn json(&self) -> Value {
+    fn json(&self, kafka: KafkaVersion, measured_at: u64) -> Value {
         let rows = self.rows.iter().map(|row| {
             let ratios = BASES.map(|base| (base.to_owned(), json!(self.ratio(row, base))));
             json!({
                 "contender": row.name,
+                "version": row.runs.first().and_then(|run| run.version.as_ref()),
                 "msgs_per_s": row.median(|run| run.msgs_per_s),
                 "mb_per_s": row.median(|run| run.mb_per_s),
                 "cpu_ns_per_msg": row.median(|run| run.cpu_ns_per_msg),
@@ -174,6 +177,8 @@ impl Report {
             })
         });
         json!({
+            "kafka": kafka.as_str(),
+            "measured_at": measured_at,
             "workload": self.workload.name,
             "messages": self.workload.messages,
             "size": self.workload.size,
@@ -199,9 +204,11 @@ impl Row {
     }
 }
 
-/// Writes reports as JSON.
-pub(crate) fn write(reports: &[Report], file: &Path) -> Result<()> {
-    let reports: Vec<Value> = reports.iter().map(Report::json).collect();
+/// Writes reports as JSON, with the time of day in seconds since 1970.
+pub(crate) fn write(reports: &[Report], kafka: KafkaVersion, file: &Path) -> Result<()> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    let reports = reports.iter().map(|report| report.json(kafka, now));
+    let reports: Vec<Value> = reports.collect();
     let text = serde_json::to_string_pretty(&reports)?;
     fs::write(file, text + "\n").with_context(|| format!("cannot write {}", file.display()))?;
     writeln!(io::stdout(), "\nall runs: {}", file.display())?;
