@@ -1,4 +1,6 @@
-//! `divvy-zookeeper` on real ZooKeeper 3.4.6 servers: operations, watches, and everything that may happen to a session.
+//! `divvy-zookeeper` on real ZooKeeper 3.4.6 servers and on the embedded one: operations, watches, and everything that may happen to a session.
+
+#![allow(clippy::unwrap_used, reason = "what is wrong in a test may panic")]
 
 mod operations;
 mod sessions;
@@ -15,8 +17,8 @@ pub(crate) const SOON: Duration = Duration::from_secs(10);
 /// The session timeout of the tests that let sessions expire.
 pub(crate) const SESSION: Duration = Duration::from_secs(2);
 
-pub(crate) fn shared() -> &'static Cluster {
-    Cluster::shared(KafkaVersion::V0_8_2_2).expect("a cluster")
+pub(crate) fn shared(version: KafkaVersion) -> &'static Cluster {
+    Cluster::shared(version).expect("a cluster")
 }
 
 pub(crate) fn config(connect: impl Into<String>) -> Config {
@@ -30,8 +32,8 @@ pub(crate) fn zookeeper(config: Config) -> ZooKeeper {
     ZooKeeper::new(config).expect("a ZooKeeper handle")
 }
 
-pub(crate) async fn session() -> Session {
-    let zookeeper = zookeeper(Config::new(shared().zookeeper_connect()));
+pub(crate) async fn session(version: KafkaVersion) -> Session {
+    let zookeeper = zookeeper(Config::new(shared(version).zookeeper_connect()));
     zookeeper.session().await.expect("a session")
 }
 

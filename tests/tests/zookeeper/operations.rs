@@ -1,6 +1,7 @@
 //! What the operations do to nodes.
 
-use divvy_tests::{unique, wait_for};
+use anyhow::Result;
+use divvy_tests::{KafkaVersion, tests_on, unique, wait_for};
 use divvy_zookeeper::documents::TopicAssignment;
 use divvy_zookeeper::{
     Acl, Auth, ChangeKind, Config, Create, CreatePersistent, Delete, DeleteChecked, Error, Set,
@@ -9,9 +10,33 @@ use divvy_zookeeper::{
 
 use crate::{SOON, change, created, session, shared, zookeeper};
 
-#[tokio::test]
-async fn operations_have_their_outcomes() {
-    let session = session().await;
+// But for access control: the embedded ZooKeeper refuses nobody.
+tests_on!(
+    embedded,
+    Embedded0_8_2,
+    as_task,
+    operations_have_their_outcomes,
+    a_transaction_is_done_whole_or_not_at_all,
+    a_checked_delete_says_what_was_in_its_way,
+    an_ephemeral_node_is_ours_or_somebody_else_s,
+    brokers_and_topics_are_read_and_created,
+    a_chroot_is_the_root_of_everything
+);
+tests_on!(
+    kafka_0_8_2_2,
+    V0_8_2_2,
+    as_task,
+    operations_have_their_outcomes,
+    a_transaction_is_done_whole_or_not_at_all,
+    a_checked_delete_says_what_was_in_its_way,
+    an_ephemeral_node_is_ours_or_somebody_else_s,
+    brokers_and_topics_are_read_and_created,
+    an_acl_keeps_others_out,
+    a_chroot_is_the_root_of_everything
+);
+
+async fn operations_have_their_outcomes(version: KafkaVersion) -> Result<()> {
+    let session = session(version).await;
     let root = format!("/{}", unique("operations"));
     let (a, b, missing) = (
         format!("{root}/x/a"),
@@ -92,11 +117,11 @@ async fn operations_have_their_outcomes() {
         "an operation cost the connection"
     );
     session.close().await.unwrap();
+    Ok(())
 }
 
-#[tokio::test]
-async fn a_transaction_is_done_whole_or_not_at_all() {
-    let session = session().await;
+async fn a_transaction_is_done_whole_or_not_at_all(version: KafkaVersion) -> Result<()> {
+    let session = session(version).await;
     let root = format!("/{}", unique("transaction"));
     let mut writes: Vec<SetData> = (0..3)
         .map(|n| SetData {
@@ -145,11 +170,11 @@ async fn a_transaction_is_done_whole_or_not_at_all() {
         Err(Error::TooLarge { .. })
     ));
     session.close().await.unwrap();
+    Ok(())
 }
 
-#[tokio::test]
-async fn a_checked_delete_says_what_was_in_its_way() {
-    let session = session().await;
+async fn a_checked_delete_says_what_was_in_its_way(version: KafkaVersion) -> Result<()> {
+    let session = session(version).await;
     let root = format!("/{}", unique("checked"));
     let (node, checked) = (format!("{root}/node"), format!("{root}/checked"));
     let (missing, parent) = (format!("{root}/missing"), root.as_str());
@@ -182,11 +207,11 @@ async fn a_checked_delete_says_what_was_in_its_way() {
     assert_eq!(session.exists(&node).await.unwrap(), None);
     assert_eq!(session.state(), State::Connected, "it cost the connection");
     session.close().await.unwrap();
+    Ok(())
 }
 
-#[tokio::test]
-async fn an_ephemeral_node_is_ours_or_somebody_else_s() {
-    let (ours, theirs) = (session().await, session().await);
+async fn an_ephemeral_node_is_ours_or_somebody_else_s(version: KafkaVersion) -> Result<()> {
+    let (ours, theirs) = (session(version).await, session(version).await);
     let node = paths::owner(&unique("group"), "topic", 0);
     let stat = created(ours.create_ephemeral(&node, b"me-0").await.unwrap());
     assert_eq!(stat.ephemeral_owner, ours.id());
@@ -209,12 +234,12 @@ async fn an_ephemeral_node_is_ours_or_somebody_else_s() {
     ));
     ours.close().await.unwrap();
     theirs.close().await.unwrap();
+    Ok(())
 }
 
-#[tokio::test]
-async fn brokers_and_topics_are_read_and_created() {
-    let cluster = shared();
-    let session = session().await;
+async fn brokers_and_topics_are_read_and_created(version: KafkaVersion) -> Result<()> {
+    let cluster = shared(version);
+    let session = session(version).await;
     let brokers = session.brokers_watched().await.unwrap();
     assert_eq!(brokers.len(), 1);
     let endpoint = brokers[0].plaintext().unwrap();
@@ -265,11 +290,11 @@ async fn brokers_and_topics_are_read_and_created() {
         .unwrap()
         .unwrap();
     session.close().await.unwrap();
+    Ok(())
 }
 
-#[tokio::test]
-async fn an_acl_keeps_others_out() {
-    let connect = shared().zookeeper_connect();
+async fn an_acl_keeps_others_out(version: KafkaVersion) -> Result<()> {
+    let connect = shared(version).zookeeper_connect();
     let secured = zookeeper(Config {
         acl: Acl::Creator,
         auth: vec![Auth::Digest {
@@ -279,7 +304,7 @@ async fn an_acl_keeps_others_out() {
         ..Config::new(connect)
     });
     let owner = secured.session().await.unwrap();
-    let stranger = session().await;
+    let stranger = session(version).await;
     let node = format!("/{}/node", unique("secured"));
     owner.create_persistent(&node, b"1").await.unwrap();
 
@@ -311,14 +336,14 @@ async fn an_acl_keeps_others_out() {
     ));
     owner.close().await.unwrap();
     stranger.close().await.unwrap();
+    Ok(())
 }
 
-#[tokio::test]
-async fn a_chroot_is_the_root_of_everything() {
-    let plain = session().await;
+async fn a_chroot_is_the_root_of_everything(version: KafkaVersion) -> Result<()> {
+    let plain = session(version).await;
     let chroot = format!("/{}/kafka", unique("chroot"));
     plain.create_persistent(&chroot, b"").await.unwrap();
-    let session = zookeeper(Config::new(shared().zookeeper_connect() + &chroot))
+    let session = zookeeper(Config::new(shared(version).zookeeper_connect() + &chroot))
         .session()
         .await
         .unwrap();
@@ -341,4 +366,5 @@ async fn a_chroot_is_the_root_of_everything() {
     );
     session.close().await.unwrap();
     plain.close().await.unwrap();
+    Ok(())
 }

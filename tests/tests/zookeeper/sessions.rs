@@ -2,25 +2,58 @@
 
 use std::time::{Duration, Instant};
 
-use divvy_tests::{Cluster, Proxy, ProxyMode, unique};
+use anyhow::Result;
+use divvy_tests::{Cluster, KafkaVersion, Proxy, ProxyMode, tests_on, unique};
 use divvy_zookeeper::{ChangeKind, Config, Error, Set, State};
 
 use crate::{SESSION, SOON, change, config, created, session, shared, soon, state, zookeeper};
 
-#[tokio::test]
-async fn a_session_that_has_begun_is_connected() {
+// But for the ensemble: the embedded cluster has one ZooKeeper server.
+tests_on!(
+    embedded,
+    Embedded0_8_2,
+    as_task,
+    a_session_that_has_begun_is_connected,
+    closing_frees_ephemeral_nodes_at_once,
+    dropping_everything_closes_the_session,
+    a_handle_has_one_session_at_a_time,
+    start_up_errors_say_what_to_do,
+    a_cut_connection_keeps_session_nodes_and_watches,
+    a_create_whose_answer_is_lost_is_found_to_be_ours,
+    an_expired_session_is_seen_and_replaced,
+    the_lease_ends_before_the_session_and_comes_back_with_it,
+    a_session_outlives_a_long_outage_of_all_servers
+);
+tests_on!(
+    kafka_0_8_2_2,
+    V0_8_2_2,
+    as_task,
+    a_session_that_has_begun_is_connected,
+    closing_frees_ephemeral_nodes_at_once,
+    dropping_everything_closes_the_session,
+    a_handle_has_one_session_at_a_time,
+    start_up_errors_say_what_to_do,
+    a_cut_connection_keeps_session_nodes_and_watches,
+    a_create_whose_answer_is_lost_is_found_to_be_ours,
+    an_expired_session_is_seen_and_replaced,
+    the_lease_ends_before_the_session_and_comes_back_with_it,
+    a_session_outlives_a_long_outage_of_all_servers,
+    an_ensemble_loses_its_leader_and_the_session_stays
+);
+
+async fn a_session_that_has_begun_is_connected(version: KafkaVersion) -> Result<()> {
     // Often enough to be looked at before its thread has taken the connection over.
     for _ in 0..50 {
-        let session = session().await;
+        let session = session(version).await;
         assert_eq!(session.state(), State::Connected);
         assert!(session.lease().is_connected());
         session.close().await.unwrap();
     }
+    Ok(())
 }
 
-#[tokio::test]
-async fn closing_frees_ephemeral_nodes_at_once() {
-    let (ours, theirs) = (session().await, session().await);
+async fn closing_frees_ephemeral_nodes_at_once(version: KafkaVersion) -> Result<()> {
+    let (ours, theirs) = (session(version).await, session(version).await);
     let node = format!("/{}", unique("ephemeral"));
     created(ours.create_ephemeral(&node, b"").await.unwrap());
     let mut changes = theirs.subscribe();
@@ -51,14 +84,14 @@ async fn closing_frees_ephemeral_nodes_at_once() {
     );
     ours.close().await.unwrap();
     theirs.close().await.unwrap();
+    Ok(())
 }
 
-#[tokio::test]
-async fn dropping_everything_closes_the_session() {
-    let theirs = session().await;
+async fn dropping_everything_closes_the_session(version: KafkaVersion) -> Result<()> {
+    let theirs = session(version).await;
     let node = format!("/{}", unique("dropped"));
     let mut changes = theirs.subscribe();
-    let zookeeper = zookeeper(Config::new(shared().zookeeper_connect()));
+    let zookeeper = zookeeper(Config::new(shared(version).zookeeper_connect()));
     {
         let ours = zookeeper.session().await.unwrap();
         created(ours.create_ephemeral(&node, b"").await.unwrap());
@@ -78,11 +111,11 @@ async fn dropping_everything_closes_the_session() {
         started.elapsed()
     );
     theirs.close().await.unwrap();
+    Ok(())
 }
 
-#[tokio::test]
-async fn a_handle_has_one_session_at_a_time() {
-    let zookeeper = zookeeper(Config::new(shared().zookeeper_connect()));
+async fn a_handle_has_one_session_at_a_time(version: KafkaVersion) -> Result<()> {
+    let zookeeper = zookeeper(Config::new(shared(version).zookeeper_connect()));
     let other = zookeeper.clone();
     let (one, two) = tokio::join!(zookeeper.session(), other.session());
     let (one, two) = (one.unwrap(), two.unwrap());
@@ -94,11 +127,11 @@ async fn a_handle_has_one_session_at_a_time() {
     assert!(two.is_over());
     other.close().await.unwrap();
     assert_eq!(next.state(), State::Closed);
+    Ok(())
 }
 
-#[tokio::test]
-async fn start_up_errors_say_what_to_do() {
-    let cluster = shared();
+async fn start_up_errors_say_what_to_do(version: KafkaVersion) -> Result<()> {
+    let cluster = shared(version);
     let connect = |connect: String| {
         let config = Config {
             connect_timeout: Duration::from_secs(1),
@@ -119,17 +152,17 @@ async fn start_up_errors_say_what_to_do() {
     let chroot = connect(cluster.zookeeper_connect() + "/no/such/chroot").await;
     assert!(matches!(chroot, Error::NoChroot { .. }) && !chroot.is_retriable());
     assert!(chroot.to_string().contains("/no/such/chroot"), "{chroot}");
+    Ok(())
 }
 
-#[tokio::test]
-async fn a_cut_connection_keeps_session_nodes_and_watches() {
-    let proxy = Proxy::start(shared().zookeepers()[0].address()).unwrap();
+async fn a_cut_connection_keeps_session_nodes_and_watches(version: KafkaVersion) -> Result<()> {
+    let proxy = Proxy::start(shared(version).zookeepers()[0].address()).unwrap();
     let (session, writer) = (
         zookeeper(Config::new(proxy.address().to_string()))
             .session()
             .await
             .unwrap(),
-        session().await,
+        session(version).await,
     );
     let node = format!("/{}", unique("cut"));
     let mut changes = session.subscribe();
@@ -156,11 +189,11 @@ async fn a_cut_connection_keeps_session_nodes_and_watches() {
     );
     session.close().await.unwrap();
     writer.close().await.unwrap();
+    Ok(())
 }
 
-#[tokio::test]
-async fn a_create_whose_answer_is_lost_is_found_to_be_ours() {
-    let proxy = Proxy::start(shared().zookeepers()[0].address()).unwrap();
+async fn a_create_whose_answer_is_lost_is_found_to_be_ours(version: KafkaVersion) -> Result<()> {
+    let proxy = Proxy::start(shared(version).zookeepers()[0].address()).unwrap();
     let session = zookeeper(Config::new(proxy.address().to_string()))
         .session()
         .await
@@ -178,13 +211,13 @@ async fn a_create_whose_answer_is_lost_is_found_to_be_ours() {
         assert_eq!(stat.ephemeral_owner, session.id());
     }
     session.close().await.unwrap();
+    Ok(())
 }
 
-#[tokio::test]
-async fn an_expired_session_is_seen_and_replaced() {
-    let proxy = Proxy::start(shared().zookeepers()[0].address()).unwrap();
+async fn an_expired_session_is_seen_and_replaced(version: KafkaVersion) -> Result<()> {
+    let proxy = Proxy::start(shared(version).zookeepers()[0].address()).unwrap();
     let zookeeper = zookeeper(config(proxy.address().to_string()));
-    let (ours, theirs) = (zookeeper.session().await.unwrap(), session().await);
+    let (ours, theirs) = (zookeeper.session().await.unwrap(), session(version).await);
     assert_eq!(ours.timeout(), SESSION);
     let node = format!("/{}", unique("expired"));
     created(ours.create_ephemeral(&node, b"ours").await.unwrap());
@@ -215,11 +248,13 @@ async fn an_expired_session_is_seen_and_replaced() {
     created(next.create_ephemeral(&node, b"ours").await.unwrap());
     next.close().await.unwrap();
     theirs.close().await.unwrap();
+    Ok(())
 }
 
-#[tokio::test]
-async fn the_lease_ends_before_the_session_and_comes_back_with_it() {
-    let proxy = Proxy::start(shared().zookeepers()[0].address()).unwrap();
+async fn the_lease_ends_before_the_session_and_comes_back_with_it(
+    version: KafkaVersion,
+) -> Result<()> {
+    let proxy = Proxy::start(shared(version).zookeepers()[0].address()).unwrap();
     let zookeeper = zookeeper(config(proxy.address().to_string()));
     let session = zookeeper.session().await.unwrap();
     let lease = session.lease();
@@ -244,11 +279,11 @@ async fn the_lease_ends_before_the_session_and_comes_back_with_it() {
 
     session.close().await.unwrap();
     assert!(!lease.is_current() && !lease.is_connected());
+    Ok(())
 }
 
-#[tokio::test]
-async fn a_session_outlives_a_long_outage_of_all_servers() {
-    let cluster = Cluster::builder().start().unwrap();
+async fn a_session_outlives_a_long_outage_of_all_servers(version: KafkaVersion) -> Result<()> {
+    let cluster = Cluster::builder().kafka(version).start().unwrap();
     let zookeeper = zookeeper(config(cluster.zookeeper_connect()));
     let session = zookeeper.session().await.unwrap();
     let mut changes = session.subscribe();
@@ -276,11 +311,12 @@ async fn a_session_outlives_a_long_outage_of_all_servers() {
         matches!(session.close().await, Err(Error::Timeout { .. })),
         "nobody can have confirmed it"
     );
+    Ok(())
 }
 
-#[tokio::test]
-async fn an_ensemble_loses_its_leader_and_the_session_stays() {
+async fn an_ensemble_loses_its_leader_and_the_session_stays(version: KafkaVersion) -> Result<()> {
     let cluster = Cluster::builder()
+        .kafka(version)
         .zookeepers(3)
         .chroot("/kafka")
         .start()
@@ -315,4 +351,5 @@ async fn an_ensemble_loses_its_leader_and_the_session_stays() {
         (stat.czxid, session.id())
     );
     session.close().await.unwrap();
+    Ok(())
 }

@@ -2,14 +2,33 @@
 
 use std::time::Duration;
 
-use divvy_tests::{Proxy, unique};
+use anyhow::Result;
+use divvy_tests::{KafkaVersion, Proxy, tests_on, unique};
 use divvy_zookeeper::{Change, ChangeKind, Config, State};
 
 use crate::{change, session, shared, soon, state, zookeeper};
 
-#[tokio::test]
-async fn watches_report_each_kind_of_change_once() {
-    let (session, writer) = (session().await, session().await);
+tests_on!(
+    embedded,
+    Embedded0_8_2,
+    as_task,
+    watches_report_each_kind_of_change_once,
+    abandoned_reads_cost_no_connection,
+    many_watches_of_all_kinds_outlive_their_connection,
+    a_slow_receiver_is_told_to_look_at_everything
+);
+tests_on!(
+    kafka_0_8_2_2,
+    V0_8_2_2,
+    as_task,
+    watches_report_each_kind_of_change_once,
+    abandoned_reads_cost_no_connection,
+    many_watches_of_all_kinds_outlive_their_connection,
+    a_slow_receiver_is_told_to_look_at_everything
+);
+
+async fn watches_report_each_kind_of_change_once(version: KafkaVersion) -> Result<()> {
+    let (session, writer) = (session(version).await, session(version).await);
     let mut changes = session.subscribe();
     let root = format!("/{}", unique("watches"));
     let node = format!("{root}/node");
@@ -56,11 +75,11 @@ async fn watches_report_each_kind_of_change_once() {
     assert_eq!(change(&mut changes, &root).await, ChangeKind::Children);
     session.close().await.unwrap();
     writer.close().await.unwrap();
+    Ok(())
 }
 
-#[tokio::test]
-async fn abandoned_reads_cost_no_connection() {
-    let session = session().await;
+async fn abandoned_reads_cost_no_connection(version: KafkaVersion) -> Result<()> {
+    let session = session(version).await;
     let mut states = session.states();
     states.mark_unchanged();
     let root = format!("/{}", unique("abandoned"));
@@ -80,15 +99,15 @@ async fn abandoned_reads_cost_no_connection() {
     session.sync("/").await.unwrap();
     assert!(!states.has_changed().unwrap(), "{:?}", *states.borrow());
     session.close().await.unwrap();
+    Ok(())
 }
 
 /// More watches than one request may be about, set again on a new connection: by the server's rules, for servers close the
 /// connection over a mistake.
-#[tokio::test]
-async fn many_watches_of_all_kinds_outlive_their_connection() {
-    let proxy = Proxy::start(shared().zookeepers()[0].address()).unwrap();
+async fn many_watches_of_all_kinds_outlive_their_connection(version: KafkaVersion) -> Result<()> {
+    let proxy = Proxy::start(shared(version).zookeepers()[0].address()).unwrap();
     let ours = zookeeper(Config::new(proxy.address().to_string()));
-    let (ours, theirs) = (ours.session().await.unwrap(), session().await);
+    let (ours, theirs) = (ours.session().await.unwrap(), session(version).await);
     let root = format!("/{}", unique("many"));
     let node = |n: usize| format!("{root}/{}-{n}", "x".repeat(2000));
     for n in 0..100 {
@@ -116,11 +135,11 @@ async fn many_watches_of_all_kinds_outlive_their_connection() {
     assert_eq!(*states.borrow_and_update(), State::Connected);
     ours.close().await.unwrap();
     theirs.close().await.unwrap();
+    Ok(())
 }
 
-#[tokio::test]
-async fn a_slow_receiver_is_told_to_look_at_everything() {
-    let (session, writer) = (session().await, session().await);
+async fn a_slow_receiver_is_told_to_look_at_everything(version: KafkaVersion) -> Result<()> {
+    let (session, writer) = (session(version).await, session(version).await);
     let root = format!("/{}", unique("slow"));
     let mut slow = session.subscribe();
     let mut fast = session.subscribe();
@@ -142,4 +161,5 @@ async fn a_slow_receiver_is_told_to_look_at_everything() {
         while slow.recv().await.is_some() {}
     })
     .await;
+    Ok(())
 }
