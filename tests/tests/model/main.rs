@@ -27,6 +27,15 @@ const TICK_MS: u32 = 500;
 /// Codes that 3.4.6 does not know.
 const UNKNOWN: [i32; 4] = [15, 18, 105, 999];
 
+/// Who clients say that they are.
+const IDENTITIES: [(&str, &[u8]); 5] = [
+    ("digest", b"user:password"),
+    ("digest", b"user:another"),
+    ("digest", b"user"),
+    ("digest", b"a:b:c"),
+    ("ip", b""),
+];
+
 struct Run {
     rng: StdRng,
     pair: Pair,
@@ -84,7 +93,12 @@ impl Run {
             self.pair.connect(0, timeout_ms, &session)?;
         }
         let joined = self.pair.connect(0, timeout_ms, &Session::default())?;
-        self.clients.push(joined.context("no session")?);
+        let joined = joined.context("no session")?;
+        if self.rng.random_ratio(3, 4) {
+            let (scheme, data) = IDENTITIES[self.rng.random_range(0..IDENTITIES.len())];
+            self.pair.request(joined.0, identity(scheme, data))?;
+        }
+        self.clients.push(joined);
         Ok(())
     }
 
@@ -92,7 +106,7 @@ impl Run {
     fn part(&mut self) -> Result<()> {
         let index = self.rng.random_range(0..self.clients.len());
         let (client, session) = self.clients.swap_remove(index);
-        match self.rng.random_range(0..6) {
+        match self.rng.random_range(0..7) {
             0 | 1 => {
                 self.pair.request(client, Request::CloseSession)?;
                 self.pair.expect_closed(client)?;
@@ -117,19 +131,27 @@ impl Run {
                 self.pair.connect(ahead, 10_000, &session)?;
                 self.pair.drop_connection(client);
             }
+            5 => {
+                self.pair.request(client, identity("nobody", b"knows"))?;
+                self.pair.expect_closed(client)?;
+            }
             _ => self.pair.drop_connection(client),
         }
         let seen = self.pair.model.last_zxid();
         let back = self.pair.connect(seen, 10_000, &session)?;
         let (client, session) = back.context("the session is over")?;
-        let identity = Auth {
-            scheme: "digest".to_owned(),
-            data: Secret::new(*b"user:password"),
-        };
-        self.pair.request(client, Request::Auth(identity))?;
+        let (scheme, data) = IDENTITIES[0];
+        self.pair.request(client, identity(scheme, data))?;
         self.clients.push((client, session));
         Ok(())
     }
+}
+
+fn identity(scheme: &str, data: &[u8]) -> Request {
+    Request::Auth(Auth {
+        scheme: scheme.to_owned(),
+        data: Secret::new(data),
+    })
 }
 
 fn zookeeper() -> Result<Cluster> {
@@ -168,7 +190,7 @@ fn seed() -> u64 {
 /// A comparison that notices nothing proves nothing: each of these differences must be seen.
 #[test]
 fn differences_are_noticed() -> Result<()> {
-    let tampers: [(&str, Tamper); 8] = [
+    let tampers: [(&str, Tamper); 10] = [
         ("another error", another_error),
         ("an error within a multi", another_step),
         ("a sequential name", another_name),
@@ -177,6 +199,8 @@ fn differences_are_noticed() -> Result<()> {
         ("the count of the children's changes", another_cversion),
         ("null for empty", null_for_empty),
         ("another event", another_event),
+        ("what a list allows", another_permission),
+        ("whom a list refuses", nobody_refused),
     ];
     for (what, tamper) in tampers {
         let cluster = zookeeper()?;
@@ -244,6 +268,22 @@ fn another_event(frame: &mut ServerFrame) {
         && event.kind == EventKind::Created
     {
         event.kind = EventKind::DataChanged;
+    }
+}
+
+fn another_permission(frame: &mut ServerFrame) {
+    if let Some(Response::GetAcl { acl, .. }) = response(frame)
+        && acl.len() > 1
+    {
+        acl.swap(0, 1);
+    }
+}
+
+fn nobody_refused(frame: &mut ServerFrame) {
+    if let ServerFrame::Reply { result, .. } = frame
+        && *result == Err(ErrorCode::NoAuth)
+    {
+        *result = Ok(Response::Empty);
     }
 }
 

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use divvy_embedded_cluster::zookeeper::Ensemble;
 use divvy_zookeeper::wire::{
-    ANY_VERSION, Acl, Check, Create, CreateMode, Delete, Op, OpCode, Request, SetData, SetWatches,
-    permission,
+    ANY_VERSION, Acl, Check, Create, CreateMode, Delete, Op, OpCode, Request, SetAcl, SetData,
+    SetWatches, permission,
 };
 use rand::Rng as _;
 use rand::rngs::StdRng;
@@ -29,6 +29,23 @@ const ODD: [&str; 12] = [
     "/m/\0",
     "/m/\u{1}",
     "/m/\u{9f}x",
+];
+/// What lists are made of, by scheme and name; some of it is refused. The one with the digest is `user` with its password.
+const WHO: [(&str, &str); 14] = [
+    ("world", "anyone"),
+    ("auth", ""),
+    ("auth", "ignored"),
+    ("digest", "user:tpUq/4Pn5A64fVZyQ0gOJ8ZWqkY="),
+    ("digest", "user:wrong"),
+    ("digest", "user:"),
+    ("digest", "a:b:c"),
+    ("digest", ":b::"),
+    ("ip", "127.0.0.1"),
+    ("ip", "127.00.0.+1"),
+    ("ip", "127.0.0.0/8"),
+    ("ip", "127.0.0.256"),
+    ("world", "someone"),
+    ("nobody", "knows"),
 ];
 const MODES: [CreateMode; 4] = [
     CreateMode::Persistent,
@@ -86,8 +103,8 @@ impl Generator<'_> {
     }
 
     fn create(&mut self) -> Create {
-        let acl = if self.one_in(40) {
-            Vec::new()
+        let acl = if self.one_in(6) {
+            self.acl()
         } else {
             vec![Acl::anyone(permission::ALL)]
         };
@@ -97,6 +114,40 @@ impl Generator<'_> {
             acl,
             mode: *MODES.choose(self.rng).unwrap_or(&CreateMode::Persistent),
         }
+    }
+
+    /// None, or a list that lets `user` do everything, so that no node is out of reach for good.
+    fn acl(&mut self) -> Vec<Acl> {
+        let count = self.rng.random_range(0..3);
+        let mut acl: Vec<Acl> = (0..count).map(|_| self.entry()).collect();
+        if !acl.is_empty() || !self.one_in(6) {
+            let (scheme, id) = WHO[3];
+            acl.push(entry(permission::ALL, scheme, id));
+        }
+        acl
+    }
+
+    fn entry(&mut self) -> Acl {
+        // Most of what is refused is far from the front.
+        let among = if self.one_in(6) { WHO.len() } else { 4 };
+        let (scheme, id) = WHO[self.rng.random_range(0..among)];
+        entry(self.rng.random_range(0..=permission::ALL), scheme, id)
+    }
+
+    fn set_acl(&mut self) -> SetAcl {
+        let path = self.path();
+        let now = self.model.node(&path).map_or(0, |node| node.stat.aversion);
+        let version = match self.rng.random_range(0..4) {
+            0 => now + 1,
+            1 => now,
+            _ => ANY_VERSION,
+        };
+        // Without the root nothing could be made or deleted.
+        let acl = match path.as_str() {
+            "/" | "//" => vec![Acl::anyone(permission::ALL)],
+            _ => self.acl(),
+        };
+        SetAcl { path, acl, version }
     }
 
     fn delete(&mut self) -> Delete {
@@ -136,9 +187,11 @@ impl Generator<'_> {
     pub(crate) fn request(&mut self) -> Request {
         let watch = self.rng.random_bool(0.5);
         match self.rng.random_range(0..100) {
-            0..25 => Request::Create(self.create()),
-            25..37 => Request::Delete(self.delete()),
-            37..50 => Request::SetData(self.set_data()),
+            0..22 => Request::Create(self.create()),
+            22..34 => Request::Delete(self.delete()),
+            34..38 => Request::SetAcl(self.set_acl()),
+            38..40 => Request::GetAcl { path: self.path() },
+            40..50 => Request::SetData(self.set_data()),
             50..60 => Request::Exists {
                 path: self.path(),
                 watch,
@@ -184,11 +237,21 @@ impl Generator<'_> {
             OpCode::SetData,
             OpCode::GetChildren,
             OpCode::GetChildren2,
+            OpCode::GetAcl,
+            OpCode::SetAcl,
             OpCode::Multi,
         ];
         Request::Other {
             code: *known.choose(self.rng).unwrap_or(&OpCode::Create),
             body: Bytes::from_static(&[0, 0]),
         }
+    }
+}
+
+fn entry(permissions: i32, scheme: &str, id: &str) -> Acl {
+    Acl {
+        permissions,
+        scheme: scheme.to_owned(),
+        id: id.to_owned(),
     }
 }

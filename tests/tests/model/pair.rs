@@ -299,7 +299,11 @@ fn plain(frame: Option<ServerFrame>, sessions: &[i64]) -> Option<ServerFrame> {
     } = &mut frame
     {
         match response {
-            Response::SetData(stat) | Response::Exists(stat) | Response::GetData { stat, .. } => {
+            Response::SetData(stat)
+            | Response::SetAcl(stat)
+            | Response::Exists(stat)
+            | Response::GetData { stat, .. }
+            | Response::GetAcl { stat, .. } => {
                 strip(stat);
             }
             Response::GetChildren { names } => names.sort(),

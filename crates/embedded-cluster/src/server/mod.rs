@@ -18,8 +18,8 @@
 //! # }
 //! ```
 //!
-//! They are for tests and for development. There is no access control and no encryption, and whoever can reach the port can read
-//! and write everything. Nothing survives the process, but for messages that are kept [on
+//! They are for tests and for development. There is no encryption, brokers know no access control, and whoever can reach the port
+//! can read and write everything that ZooKeeper's lists leave open. Nothing survives the process, but for messages that are kept [on
 //! disk](EmbeddedClusterBuilder::log_dir).
 
 mod broker;

@@ -295,7 +295,11 @@ impl Ensemble {
                     self.note_change(transaction, change);
                 }
             }
-            Change::Check | Change::Failed(_) | Change::Undone | Change::CreateSession => {}
+            Change::SetAcl { .. }
+            | Change::Check
+            | Change::Failed(_)
+            | Change::Undone
+            | Change::CreateSession => {}
         }
     }
 }

@@ -6,7 +6,7 @@ use divvy_zookeeper::wire::{ErrorCode, Op, Request};
 
 use super::ensemble::Ensemble;
 use super::link::{ToFollower, ToLeader};
-use super::prepare;
+use super::prepare::{self, Asker};
 use super::server::Role;
 use super::sessions::Standing;
 use super::transaction::{Change, Origin, Transaction};
@@ -118,8 +118,16 @@ impl Ensemble {
             ToLeader::Forward {
                 origin,
                 session,
+                identities,
                 request,
-            } => self.decide(leader, origin, session, request),
+            } => {
+                let identities = &identities;
+                let asker = Asker {
+                    session,
+                    identities,
+                };
+                self.decide(leader, origin, asker, request);
+            }
             ToLeader::CreateSession {
                 connection,
                 session,
@@ -161,7 +169,8 @@ impl Ensemble {
         self.tell_follower(server, ToFollower::Revalidated { connection, valid });
     }
 
-    fn decide(&mut self, leader: usize, origin: Origin, session: i64, request: Request) {
+    fn decide(&mut self, leader: usize, origin: Origin, asker: Asker<'_>, request: Request) {
+        let session = asker.session;
         let standing = self.sessions.check(session, origin.server);
         if let Request::Sync { path } = request {
             // It changes nothing, and so belongs to nobody.
@@ -171,10 +180,11 @@ impl Ensemble {
         let change = match (standing, request) {
             (Standing::Moved, _) => Change::Failed(ErrorCode::SessionMoved),
             (Standing::Expired, _) => Change::Failed(ErrorCode::SessionExpired),
-            (_, Request::Create(create)) => prepare::single(tree, session, &Op::Create(create)),
-            (_, Request::Delete(delete)) => prepare::single(tree, session, &Op::Delete(delete)),
-            (_, Request::SetData(set)) => prepare::single(tree, session, &Op::SetData(set)),
-            (_, Request::Multi(ops)) => prepare::multi(tree, session, &ops),
+            (_, Request::Create(create)) => prepare::single(tree, asker, &Op::Create(create)),
+            (_, Request::Delete(delete)) => prepare::single(tree, asker, &Op::Delete(delete)),
+            (_, Request::SetData(set)) => prepare::single(tree, asker, &Op::SetData(set)),
+            (_, Request::SetAcl(set)) => prepare::set_acl(tree, asker, &set),
+            (_, Request::Multi(ops)) => prepare::multi(tree, asker, &ops),
             (_, Request::CloseSession) => {
                 self.sessions.set_closing(session);
                 Change::CloseSession

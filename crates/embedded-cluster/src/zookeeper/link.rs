@@ -1,7 +1,9 @@
 //! What leader and follower tell one another.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
+use super::acl::Identity;
 use super::transaction::Origin;
 use super::{ConnectionId, Millis};
 use divvy_zookeeper::wire::Request;
@@ -13,6 +15,8 @@ pub(super) enum ToLeader {
     Forward {
         origin: Origin,
         session: i64,
+        /// Who asks.
+        identities: Arc<[Identity]>,
         request: Request,
     },
     /// A client asks for a new session.

@@ -11,10 +11,11 @@
 //! - one order of all transactions, failed ones included, which every server applies at its own pace. A follower answers reads from
 //!   what it has applied, refuses a client that has seen more, and learns of everything else through its leader;
 //! - a leader that learns only from its followers' answers to its pings that their clients are alive, and that gives every session
-//!   its whole timeout anew when it is elected.
+//!   its whole timeout anew when it is elected;
+//! - lists of who may do what with a node, with the identities `digest` and `ip`. Every connection comes from 127.0.0.1.
 //!
-//! What it leaves out: access control (lists are taken and kept, and nobody is refused), quotas, observers, the four-letter words,
-//! and everything about files. A transaction is committed at the moment at which its leader decides it, if it reaches a majority.
+//! What it leaves out: the super user, quotas, observers, the four-letter words, and everything about files. A transaction is
+//! committed at the moment at which its leader decides it, if it reaches a majority.
 //! A request that waits for the leader holds up what comes after it on its connection, where 3.4.6 holds up the whole server.
 //!
 //! ```
@@ -33,6 +34,7 @@
 //! assert_eq!(session.timeout_ms, 6_000);
 //! ```
 
+mod acl;
 mod ensemble;
 mod leader;
 mod link;

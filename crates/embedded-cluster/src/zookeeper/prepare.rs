@@ -1,38 +1,50 @@
 //! Checks a write against the leader's tree, and says what it will change.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use divvy_zookeeper::wire::{ANY_VERSION, Create, CreateMode, Delete, ErrorCode, Op};
+use divvy_zookeeper::wire::{
+    ANY_VERSION, Acl, Create, CreateMode, Delete, ErrorCode, Op, SetAcl, permission,
+};
 
+use super::acl::{self, Identity};
 use super::transaction::Change;
 use super::tree::{Tree, is_special, parent_of};
 
 /// What later operations of the same request must know of a node that earlier ones change.
-#[derive(Clone, Copy, Debug)]
-struct Record {
+#[derive(Clone, Debug)]
+struct Record<'a> {
     version: i32,
     creations: i32,
     child_count: i32,
     ephemeral_owner: i64,
+    acl: Cow<'a, [Acl]>,
+}
+
+/// Who asks for a write.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asker<'a> {
+    pub(super) session: i64,
+    pub(super) identities: &'a [Identity],
 }
 
 /// The tree as it will be after the operations so far.
 struct Pending<'a> {
     tree: &'a Tree,
-    session: i64,
-    changed: BTreeMap<String, Option<Record>>,
+    asker: Asker<'a>,
+    changed: BTreeMap<String, Option<Record<'a>>>,
 }
 
 /// One write on its own; a refusal is a change too.
-pub(super) fn single(tree: &Tree, session: i64, op: &Op) -> Change {
-    let mut pending = Pending::new(tree, session);
+pub(super) fn single(tree: &Tree, asker: Asker<'_>, op: &Op) -> Change {
+    let mut pending = Pending::new(tree, asker);
     pending.prepare(op).unwrap_or_else(Change::Failed)
 }
 
 /// Several writes that happen together or not at all. In a multi that fails, the operations before the one that is to blame carry
 /// no error, and those after it say that they were not tried.
-pub(super) fn multi(tree: &Tree, session: i64, ops: &[Op]) -> Change {
-    let mut pending = Pending::new(tree, session);
+pub(super) fn multi(tree: &Tree, asker: Asker<'_>, ops: &[Op]) -> Change {
+    let mut pending = Pending::new(tree, asker);
     let mut changes = Vec::with_capacity(ops.len());
     for op in ops {
         match pending.prepare(op) {
@@ -48,18 +60,36 @@ pub(super) fn multi(tree: &Tree, session: i64, ops: &[Op]) -> Change {
     Change::Multi(changes)
 }
 
+/// Another list of who may do what with a node.
+pub(super) fn set_acl(tree: &Tree, asker: Asker<'_>, set: &SetAcl) -> Change {
+    let prepare = || {
+        let acl = acl::resolve(&set.acl, asker.identities)?;
+        let node = tree.get(&set.path).ok_or(ErrorCode::NoNode)?;
+        acl::check(&node.acl, permission::ADMIN, asker.identities)?;
+        if ![ANY_VERSION, node.acl_version].contains(&set.version) {
+            return Err(ErrorCode::BadVersion);
+        }
+        Ok(Change::SetAcl {
+            path: set.path.clone(),
+            acl,
+            version: node.acl_version.wrapping_add(1),
+        })
+    };
+    prepare().unwrap_or_else(Change::Failed)
+}
+
 impl<'a> Pending<'a> {
-    fn new(tree: &'a Tree, session: i64) -> Self {
+    fn new(tree: &'a Tree, asker: Asker<'a>) -> Self {
         Self {
             tree,
-            session,
+            asker,
             changed: BTreeMap::new(),
         }
     }
 
-    fn record(&self, path: &str) -> Result<Record, ErrorCode> {
+    fn record(&self, path: &str) -> Result<Record<'a>, ErrorCode> {
         if let Some(changed) = self.changed.get(path) {
-            return changed.ok_or(ErrorCode::NoNode);
+            return changed.clone().ok_or(ErrorCode::NoNode);
         }
         let node = self.tree.get(path).ok_or(ErrorCode::NoNode)?;
         Ok(Record {
@@ -67,11 +97,16 @@ impl<'a> Pending<'a> {
             creations: node.creations,
             child_count: node.child_count(),
             ephemeral_owner: node.ephemeral_owner,
+            acl: Cow::Borrowed(&node.acl),
         })
     }
 
-    fn note(&mut self, path: &str, record: Option<Record>) {
+    fn note(&mut self, path: &str, record: Option<Record<'a>>) {
         self.changed.insert(path.to_owned(), record);
+    }
+
+    fn check(&self, record: &Record<'_>, permission: i32) -> Result<(), ErrorCode> {
+        acl::check(&record.acl, permission, self.asker.identities)
     }
 
     fn prepare(&mut self, op: &Op) -> Result<Change, ErrorCode> {
@@ -79,28 +114,24 @@ impl<'a> Pending<'a> {
             Op::Create(create) => self.create(create),
             Op::Delete(delete) => self.delete(delete),
             Op::SetData(set) => {
-                let mut record = self.expect_version(&set.path, set.version)?;
-                record.version = record.version.wrapping_add(1);
+                let mut record = self.record(&set.path)?;
+                self.check(&record, permission::WRITE)?;
+                expect_version(&record, set.version)?;
+                let version = record.version.wrapping_add(1);
+                record.version = version;
                 self.note(&set.path, Some(record));
                 Ok(Change::SetData {
                     path: set.path.clone(),
                     data: set.data.clone(),
-                    version: record.version,
+                    version,
                 })
             }
             Op::Check(check) => {
-                self.expect_version(&check.path, check.version)?;
+                let record = self.record(&check.path)?;
+                self.check(&record, permission::READ)?;
+                expect_version(&record, check.version)?;
                 Ok(Change::Check)
             }
-        }
-    }
-
-    fn expect_version(&self, path: &str, version: i32) -> Result<Record, ErrorCode> {
-        let record = self.record(path)?;
-        if version == ANY_VERSION || version == record.version {
-            Ok(record)
-        } else {
-            Err(ErrorCode::BadVersion)
         }
     }
 
@@ -114,11 +145,10 @@ impl<'a> Pending<'a> {
         if !path.contains('/') || path.contains('\0') {
             return Err(ErrorCode::BadArguments);
         }
-        if acl.is_empty() {
-            return Err(ErrorCode::InvalidAcl);
-        }
+        let acl = acl::resolve(acl, self.asker.identities)?;
         let parent_path = parent_of(path);
         let mut parent = self.record(parent_path)?;
+        self.check(&parent, permission::CREATE)?;
         let mut path = path.clone();
         if is_sequential(*mode) {
             path.push_str(&format!("{:010}", parent.creations));
@@ -134,20 +164,23 @@ impl<'a> Pending<'a> {
         }
         parent.creations = parent.creations.wrapping_add(1);
         parent.child_count += 1;
+        let creations = parent.creations;
+        let session = self.asker.session;
         let created = Record {
             version: 0,
             creations: 0,
             child_count: 0,
-            ephemeral_owner: if is_ephemeral(*mode) { self.session } else { 0 },
+            ephemeral_owner: if is_ephemeral(*mode) { session } else { 0 },
+            acl: Cow::Owned(acl.clone()),
         };
         self.note(parent_path, Some(parent));
         self.note(&path, Some(created));
         Ok(Change::Create {
             path,
             data: data.clone(),
-            acl: acl.clone(),
+            acl,
             is_ephemeral: is_ephemeral(*mode),
-            creations: parent.creations,
+            creations,
         })
     }
 
@@ -158,7 +191,9 @@ impl<'a> Pending<'a> {
         }
         let parent_path = parent_of(path);
         let mut parent = self.record(parent_path)?;
-        let record = self.expect_version(path, *version)?;
+        let record = self.record(path)?;
+        self.check(&parent, permission::DELETE)?;
+        expect_version(&record, *version)?;
         if record.child_count > 0 {
             return Err(ErrorCode::NotEmpty);
         }
@@ -166,6 +201,13 @@ impl<'a> Pending<'a> {
         self.note(parent_path, Some(parent));
         self.note(path, None);
         Ok(Change::Delete { path: path.clone() })
+    }
+}
+
+fn expect_version(record: &Record<'_>, version: i32) -> Result<(), ErrorCode> {
+    match version == ANY_VERSION || version == record.version {
+        true => Ok(()),
+        false => Err(ErrorCode::BadVersion),
     }
 }
 

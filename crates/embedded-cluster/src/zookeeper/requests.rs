@@ -1,12 +1,14 @@
 //! What a server does for its clients.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use divvy_zookeeper::wire::{
-    ConnectRequest, ConnectResponse, ErrorCode, EventKind, OpCode, OpResult, Request, Response,
-    Secret, ServerFrame, SetWatches, WatcherEvent,
+    Auth, ConnectRequest, ConnectResponse, ErrorCode, EventKind, OpCode, OpResult, Request,
+    Response, Secret, ServerFrame, SetWatches, WatcherEvent, permission,
 };
 
+use super::acl::{self, Identity};
 use super::ensemble::{Ensemble, Output};
 use super::link::{ToFollower, ToLeader};
 use super::sessions::Standing;
@@ -30,6 +32,7 @@ pub(super) struct Connection {
     pub(super) phase: Phase,
     pub(super) session: i64,
     pub(super) timeout: Millis,
+    identities: Arc<[Identity]>,
     /// A request is with the leader; those behind it wait.
     busy: bool,
     waiting: VecDeque<(i32, Request)>,
@@ -42,6 +45,7 @@ impl Connection {
             phase: Phase::New,
             session: 0,
             timeout: 0,
+            identities: Arc::new([Identity::of_connection()]),
             busy: false,
             waiting: VecDeque::new(),
         }
@@ -195,6 +199,7 @@ impl Ensemble {
         };
         let (server, session, timeout) =
             (connection.server, connection.session, connection.timeout);
+        let identities = Arc::clone(&connection.identities);
         if self.leader == Some(server) {
             if !self.sessions.touch(self.wall(), session, timeout) {
                 return;
@@ -213,11 +218,13 @@ impl Ensemble {
             Request::Create(_)
             | Request::Delete(_)
             | Request::SetData(_)
+            | Request::SetAcl(_)
             | Request::Multi(_)
             | Request::Sync { .. }
             | Request::CloseSession
             | Request::Other {
-                code: OpCode::Create | OpCode::Delete | OpCode::SetData | OpCode::Multi,
+                code:
+                    OpCode::Create | OpCode::Delete | OpCode::SetData | OpCode::SetAcl | OpCode::Multi,
                 ..
             } => {
                 if let Some(connection) = self.connections.get_mut(&id) {
@@ -233,6 +240,7 @@ impl Ensemble {
                     ToLeader::Forward {
                         origin,
                         session,
+                        identities,
                         request,
                     },
                 );
@@ -241,17 +249,7 @@ impl Ensemble {
                 self.set_watches(id, server, watches);
                 self.reply(id, xid, Ok(Response::Empty));
             }
-            Request::Auth(_) => {
-                let result = Ok(Response::Empty);
-                self.send(
-                    id,
-                    ServerFrame::Reply {
-                        xid,
-                        zxid: 0,
-                        result,
-                    },
-                );
-            }
+            Request::Auth(auth) => self.identify(id, xid, auth),
             Request::Other {
                 code: OpCode::Other(_),
                 ..
@@ -268,9 +266,31 @@ impl Ensemble {
                 self.close(id);
             }
             _ => {
-                let answer = self.read(id, server, &request);
+                let answer = self.read(id, server, &identities, &request);
                 self.reply(id, xid, answer);
             }
+        }
+    }
+
+    /// Takes note of who the client says that it is, or closes the connection where that is not possible.
+    fn identify(&mut self, id: ConnectionId, xid: i32, auth: &Auth) {
+        let identity = Identity::of(auth);
+        let is_known = identity.is_some();
+        if let Some(connection) = self.connections.get_mut(&id)
+            && let Some(identity) = identity
+            && !connection.identities.contains(&identity)
+        {
+            let known = connection.identities.iter().cloned();
+            connection.identities = known.chain([identity]).collect();
+        }
+        let result = match is_known {
+            true => Ok(Response::Empty),
+            false => Err(ErrorCode::AuthFailed),
+        };
+        let zxid = 0;
+        self.send(id, ServerFrame::Reply { xid, zxid, result });
+        if !is_known {
+            self.close(id);
         }
     }
 
@@ -278,10 +298,15 @@ impl Ensemble {
         &mut self,
         id: ConnectionId,
         server: usize,
+        identities: &[Identity],
         request: &Request,
     ) -> Result<Response, ErrorCode> {
         let server = &mut self.servers[server];
         let find = |path: &str| server.tree.get(path).ok_or(ErrorCode::NoNode);
+        let open = |path: &str| {
+            let node = find(path)?;
+            acl::check(&node.acl, permission::READ, identities).map(|()| node)
+        };
         match request {
             Request::Exists { path, watch } => {
                 if path.contains('\0') {
@@ -293,7 +318,7 @@ impl Ensemble {
                 Ok(Response::Exists(find(path)?.stat()))
             }
             Request::GetData { path, watch } => {
-                let node = find(path)?;
+                let node = open(path)?;
                 if *watch {
                     server.watches.watch_data(path, id);
                 }
@@ -303,7 +328,7 @@ impl Ensemble {
                 })
             }
             Request::GetChildren { path, watch } => {
-                let node = find(path)?;
+                let node = open(path)?;
                 if *watch {
                     server.watches.watch_children(path, id);
                 }
@@ -311,12 +336,19 @@ impl Ensemble {
                 Ok(Response::GetChildren { names })
             }
             Request::GetChildren2 { path, watch } => {
-                let node = find(path)?;
+                let node = open(path)?;
                 if *watch {
                     server.watches.watch_children(path, id);
                 }
                 Ok(Response::GetChildren2 {
                     names: node.children.iter().cloned().collect(),
+                    stat: node.stat(),
+                })
+            }
+            Request::GetAcl { path } => {
+                let node = find(path)?;
+                Ok(Response::GetAcl {
+                    acl: node.acl.clone(),
                     stat: node.stat(),
                 })
             }
@@ -379,6 +411,7 @@ impl Ensemble {
             Outcome::Failed(error) => self.finish(origin, Err(error)),
             Outcome::Created(path) => self.finish(origin, Ok(Response::Create { path })),
             Outcome::Set(stat) => self.finish(origin, Ok(Response::SetData(stat))),
+            Outcome::AclSet(stat) => self.finish(origin, Ok(Response::SetAcl(stat))),
             Outcome::Deleted | Outcome::Checked | Outcome::Undone => {
                 self.finish(origin, Ok(Response::Empty));
             }

@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use divvy_zookeeper::wire::{
-    Acl, ClientFrame, ConnectRequest, ConnectResponse, Create, CreateMode, ErrorCode, EventKind,
-    Request, Response, ServerFrame, permission,
+    Acl, Auth, ClientFrame, ConnectRequest, ConnectResponse, Create, CreateMode, ErrorCode,
+    EventKind, Request, Response, Secret, ServerFrame, permission,
 };
 
 use super::*;
@@ -134,6 +134,48 @@ fn again(session: &ConnectResponse, last_zxid: i64) -> ConnectRequest {
         password: session.password.clone(),
         read_only: false,
     }
+}
+
+#[test]
+fn lists_say_who_may_do_what() {
+    let mut world = World::new(1);
+    let (owner, _) = world.session(0, 10_000);
+    let (other, _) = world.session(0, 10_000);
+    let identity = |scheme: &str| {
+        Request::Auth(Auth {
+            scheme: scheme.to_owned(),
+            data: Secret::new(*b"user:password"),
+        })
+    };
+    let guarded = || {
+        Request::Create(Create {
+            path: "/a".to_owned(),
+            data: None,
+            acl: vec![Acl::creator(permission::ALL)],
+            mode: CreateMode::Persistent,
+        })
+    };
+    let read = || Request::GetData {
+        path: "/a".to_owned(),
+        watch: false,
+    };
+    let child = || create("/a/b", CreateMode::Persistent);
+    let refused = Err(ErrorCode::InvalidAcl);
+    assert_eq!(world.ask(owner, guarded()), refused, "it is nobody yet");
+    world.ask(owner, identity("digest")).unwrap();
+    world.ask(owner, guarded()).unwrap();
+    world.ask(owner, read()).unwrap();
+    assert!(world.exists(other, "/a", false));
+    for request in [read(), child()] {
+        assert_eq!(world.ask(other, request), Err(ErrorCode::NoAuth));
+    }
+    world.ask(other, identity("digest")).unwrap();
+    for request in [read(), child()] {
+        world.ask(other, request).unwrap();
+    }
+    let unknown = world.ask(other, identity("nobody"));
+    assert_eq!(unknown, Err(ErrorCode::AuthFailed));
+    assert!(world.is_closed(other));
 }
 
 #[test]

@@ -45,6 +45,12 @@ pub(super) enum Change {
         /// The version from now on.
         version: i32,
     },
+    SetAcl {
+        path: String,
+        acl: Vec<Acl>,
+        /// The version of the list from now on.
+        version: i32,
+    },
     /// A version was as it should be. Only within a multi.
     Check,
     Multi(Vec<Change>),
@@ -62,6 +68,7 @@ pub(super) enum Outcome {
     Created(String),
     Deleted,
     Set(Stat),
+    AclSet(Stat),
     Checked,
     Multi(Vec<Outcome>),
     Failed(ErrorCode),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use divvy_zookeeper::wire::{Acl, ErrorCode, EventKind, Stat};
+use divvy_zookeeper::wire::{Acl, ErrorCode, EventKind, Stat, permission};
 
 use super::transaction::{Change, Outcome, Transaction};
 
@@ -50,6 +50,8 @@ pub(super) struct Node {
     pub(super) ctime: i64,
     pub(super) mtime: i64,
     pub(super) version: i32,
+    /// The version of the list of who may do what.
+    pub(super) acl_version: i32,
     /// How many children were ever created, which numbers sequential ones. What clients see as `cversion` counts deletions too.
     pub(super) creations: i32,
     pub(super) ephemeral_owner: i64,
@@ -73,7 +75,7 @@ impl Node {
                 .creations
                 .wrapping_mul(2)
                 .wrapping_sub(self.child_count()),
-            aversion: 0,
+            aversion: self.acl_version,
             ephemeral_owner: self.ephemeral_owner,
             data_length: self
                 .data
@@ -97,6 +99,7 @@ impl Tree {
     pub(super) fn new() -> Self {
         let empty = Node {
             data: Some(Bytes::new()),
+            acl: vec![Acl::anyone(permission::ALL)],
             ..Node::default()
         };
         let parent = |child: &str| Node {
@@ -171,6 +174,14 @@ impl Tree {
                 data,
                 version,
             } => self.set_data(transaction, path, data, *version, events),
+            Change::SetAcl { path, acl, version } => match self.nodes.get_mut(key(path)) {
+                Some(node) => {
+                    node.acl.clone_from(acl);
+                    node.acl_version = *version;
+                    Outcome::AclSet(node.stat())
+                }
+                None => Outcome::Failed(ErrorCode::NoNode),
+            },
             Change::Check => Outcome::Checked,
             Change::Multi(changes) => {
                 let changes = changes.iter();

@@ -12,6 +12,7 @@
 //! a frame is never longer than the codec's limit ([`MAX_FRAME`] unless told), and every length and count is compared with the
 //! bytes that are left before room is made for it.
 
+mod acl;
 mod code;
 mod codec;
 mod connect;
@@ -27,14 +28,14 @@ mod tests;
 
 pub use crate::secret::Secret;
 pub use crate::stat::Stat;
+pub use acl::{Acl, SetAcl, permission};
 pub use code::{ErrorCode, OpCode};
 pub use codec::{ClientCodec, ClientFrame, MAX_FRAME, ServerCodec, ServerFrame};
 pub use connect::{ConnectRequest, ConnectResponse};
 pub use error::{DecodeError, EncodeError};
 pub use event::{EventKind, WatcherEvent};
 pub use request::{
-    ANY_VERSION, Acl, Auth, Check, Create, CreateMode, Delete, Op, Request, SetData, SetWatches,
-    permission,
+    ANY_VERSION, Auth, Check, Create, CreateMode, Delete, Op, Request, SetData, SetWatches,
 };
 pub use response::{OpResult, Response};
 

@@ -1,5 +1,6 @@
 use bytes::Bytes;
 
+use super::acl::{Acl, SetAcl, decode_acl, encode_acl};
 use super::code::OpCode;
 use super::error::DecodeError;
 use super::reader::{Reader, Result};
@@ -8,17 +9,6 @@ use crate::secret::Secret;
 
 /// The version that stands for any.
 pub const ANY_VERSION: i32 = -1;
-
-/// What an ACL can allow; bits of [`Acl::permissions`].
-#[allow(missing_docs)]
-pub mod permission {
-    pub const READ: i32 = 1;
-    pub const WRITE: i32 = 2;
-    pub const CREATE: i32 = 4;
-    pub const DELETE: i32 = 8;
-    pub const ADMIN: i32 = 16;
-    pub const ALL: i32 = 31;
-}
 
 /// What a client asks for. Paths begin at the root of the tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +48,13 @@ pub enum Request {
         /// Whether to tell of its deletion, and of children that come and go.
         watch: bool,
     },
+    /// Asks who may do what with a node.
+    GetAcl {
+        /// The node.
+        path: String,
+    },
+    /// Says who may do what with a node.
+    SetAcl(SetAcl),
     /// Makes the server catch up with the leader.
     Sync {
         /// Any path.
@@ -108,37 +105,6 @@ pub enum CreateMode {
     PersistentSequential,
     /// It goes with its session, and its name ends with a number.
     EphemeralSequential,
-}
-
-/// Who may do what with a node.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Acl {
-    /// What they may do; see [`permission`].
-    pub permissions: i32,
-    /// How they are known: `world`, `auth`, `digest`, ….
-    pub scheme: String,
-    /// Who they are.
-    pub id: String,
-}
-
-impl Acl {
-    /// Everybody.
-    pub fn anyone(permissions: i32) -> Self {
-        Self {
-            permissions,
-            scheme: "world".to_owned(),
-            id: "anyone".to_owned(),
-        }
-    }
-
-    /// Whoever creates the node, by the identities of their connection.
-    pub fn creator(permissions: i32) -> Self {
-        Self {
-            permissions,
-            scheme: "auth".to_owned(),
-            id: String::new(),
-        }
-    }
 }
 
 /// Deletes a node.
@@ -219,6 +185,8 @@ impl Request {
             Self::GetData { .. } => OpCode::GetData,
             Self::GetChildren { .. } => OpCode::GetChildren,
             Self::GetChildren2 { .. } => OpCode::GetChildren2,
+            Self::GetAcl { .. } => OpCode::GetAcl,
+            Self::SetAcl(_) => OpCode::SetAcl,
             Self::Sync { .. } => OpCode::Sync,
             Self::Ping => OpCode::Ping,
             Self::Multi(_) => OpCode::Multi,
@@ -241,7 +209,8 @@ impl Request {
                 writer.string(path);
                 writer.bool(*watch);
             }
-            Self::Sync { path } => writer.string(path),
+            Self::GetAcl { path } | Self::Sync { path } => writer.string(path),
+            Self::SetAcl(set) => set.encode(writer),
             Self::Ping | Self::CloseSession => {}
             Self::Multi(ops) => {
                 for op in ops {
@@ -293,6 +262,10 @@ impl Request {
                 let (path, watch) = read(reader)?;
                 Self::GetChildren2 { path, watch }
             }
+            OpCode::GetAcl => Self::GetAcl {
+                path: reader.string("a path")?,
+            },
+            OpCode::SetAcl => Self::SetAcl(SetAcl::decode(reader)?),
             OpCode::Sync => Self::Sync {
                 path: reader.string("a path")?,
             },
@@ -335,11 +308,7 @@ impl Create {
     fn encode(&self, writer: &mut Writer<'_>) {
         writer.string(&self.path);
         writer.buffer(self.data.as_deref());
-        writer.vector(&self.acl, |writer, acl| {
-            writer.i32(acl.permissions);
-            writer.string(&acl.scheme);
-            writer.string(&acl.id);
-        });
+        encode_acl(&self.acl, writer);
         writer.i32(match self.mode {
             CreateMode::Persistent => 0,
             CreateMode::Ephemeral => 1,
@@ -352,13 +321,7 @@ impl Create {
         Ok(Self {
             path: reader.string("a path")?,
             data: reader.buffer("data")?,
-            acl: reader.vector("an ACL", 3 * LENGTH, |reader| {
-                Ok(Acl {
-                    permissions: reader.i32("the permissions of an ACL")?,
-                    scheme: reader.string("the scheme of an ACL")?,
-                    id: reader.string("the identity of an ACL")?,
-                })
-            })?,
+            acl: decode_acl(reader)?,
             mode: {
                 let what = "mode of a node";
                 match reader.i32(what)? {

@@ -1,5 +1,6 @@
 use bytes::Bytes;
 
+use super::acl::{Acl, decode_acl, encode_acl};
 use super::code::{ErrorCode, OpCode};
 use super::error::DecodeError;
 use super::reader::{Reader, Result};
@@ -39,6 +40,15 @@ pub enum Response {
         /// The node's stat.
         stat: Stat,
     },
+    /// To [`Request::GetAcl`](super::Request::GetAcl).
+    GetAcl {
+        /// Who may do what with the node.
+        acl: Vec<Acl>,
+        /// The node's stat.
+        stat: Stat,
+    },
+    /// To [`Request::SetAcl`](super::Request::SetAcl): the node's new stat.
+    SetAcl(Stat),
     /// To [`Request::Sync`](super::Request::Sync).
     Sync {
         /// The path that was asked for.
@@ -74,7 +84,11 @@ impl Response {
     pub(super) fn encode(&self, writer: &mut Writer<'_>) {
         match self {
             Self::Create { path } | Self::Sync { path } => writer.string(path),
-            Self::SetData(stat) | Self::Exists(stat) => writer.stat(stat),
+            Self::SetData(stat) | Self::SetAcl(stat) | Self::Exists(stat) => writer.stat(stat),
+            Self::GetAcl { acl, stat } => {
+                encode_acl(acl, writer);
+                writer.stat(stat);
+            }
             Self::GetData { data, stat } => {
                 writer.buffer(data.as_deref());
                 writer.stat(stat);
@@ -101,6 +115,11 @@ impl Response {
                 path: reader.string("a path")?,
             },
             OpCode::SetData => Self::SetData(reader.stat()?),
+            OpCode::SetAcl => Self::SetAcl(reader.stat()?),
+            OpCode::GetAcl => Self::GetAcl {
+                acl: decode_acl(reader)?,
+                stat: reader.stat()?,
+            },
             OpCode::Exists => Self::Exists(reader.stat()?),
             OpCode::GetData => Self::GetData {
                 data: reader.buffer("data")?,

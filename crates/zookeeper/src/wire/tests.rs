@@ -90,6 +90,9 @@ fn request() -> impl Strategy<Value = Request> {
         (text(), any::<bool>()).prop_map(|(path, watch)| Request::GetData { path, watch }),
         (text(), any::<bool>()).prop_map(|(path, watch)| Request::GetChildren { path, watch }),
         (text(), any::<bool>()).prop_map(|(path, watch)| Request::GetChildren2 { path, watch }),
+        text().prop_map(|path| Request::GetAcl { path }),
+        (text(), vec(acl(), 0..3), any::<i32>())
+            .prop_map(|(path, acl, version)| Request::SetAcl(SetAcl { path, acl, version })),
         text().prop_map(|path| Request::Sync { path }),
         Just(Request::Ping),
         Just(Request::CloseSession),
@@ -156,6 +159,17 @@ fn exchange() -> impl Strategy<Value = (i32, Request, Response)> {
             stat()
         )
             .prop_map(|(request, names, stat)| (request, Response::GetChildren2 { names, stat })),
+        (
+            read(|path| Request::GetAcl { path }),
+            vec(acl(), 0..3),
+            stat()
+        )
+            .prop_map(|(request, acl, stat)| (request, Response::GetAcl { acl, stat })),
+        (text(), stat()).prop_map(|(path, stat)| {
+            let (acl, version) = (Vec::new(), 0);
+            let request = Request::SetAcl(SetAcl { path, acl, version });
+            (request, Response::SetAcl(stat))
+        }),
         (read(|path| Request::Sync { path }), path())
             .prop_map(|(request, path)| (request, Response::Sync { path })),
         (vec(op(), 0..3), vec(result(), 0..5))

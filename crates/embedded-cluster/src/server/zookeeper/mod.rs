@@ -64,8 +64,7 @@ impl ZooKeeperBuilder {
 ///
 /// It serves as long as this value lives and the runtime that it was started on runs.
 ///
-/// What the real one has and this one has not: access control (lists are taken and kept, and nobody is refused), `getACL` and
-/// `setACL`, quotas, and files. Requests that it does not know are refused, and their connections closed, as 3.4 does.
+/// What the real one has and this one has not: a super user, identities but `digest` and `ip`, quotas, and files. Requests that it does not know are refused, and their connections closed, as 3.4 does.
 #[derive(Debug)]
 pub struct ZooKeeperServer {
     hub: Arc<Hub>,

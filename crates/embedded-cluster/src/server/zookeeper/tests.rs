@@ -326,7 +326,7 @@ async fn what_is_no_request_ends_its_connection_alone() {
     let request = [
         &[0, 0, 0, 8][..],
         &1_i32.to_be_bytes(),
-        &6_i32.to_be_bytes(),
+        &15_i32.to_be_bytes(),
     ]
     .concat();
     for (hostile, greets) in [
