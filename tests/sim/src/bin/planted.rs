@@ -66,10 +66,12 @@ struct Garden {
 
 impl Garden {
     fn new() -> Result<Garden> {
-        let workspace = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .ancestors()
-            .nth(2)
-            .context("the workspace is not there")?;
+        // What cargo says now, not what it said when it built this: the sources may have moved since.
+        let manifest = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+        let workspace = manifest
+            .as_deref()
+            .and_then(|folder| folder.ancestors().nth(2))
+            .context("run it with `cargo run`, which says where the sources are")?;
         let target = env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
         let garden = target
             .unwrap_or_else(|| workspace.join("target"))
@@ -84,7 +86,8 @@ impl Garden {
     /// The patches whose name begins as one of these, or all, in order.
     fn patches(&self, wanted: &[String]) -> Result<Vec<PathBuf>> {
         let folder = self.workspace.join("tests/sim/planted");
-        let mut patches: Vec<PathBuf> = fs::read_dir(folder)?
+        let mut patches: Vec<PathBuf> = fs::read_dir(&folder)
+            .with_context(|| folder.display().to_string())?
             .map(|entry| Ok(entry?.path()))
             .collect::<Result<_>>()?;
         patches.retain(|patch| {
