@@ -111,7 +111,8 @@ impl Jars {
     fn resolve_pom(name: &str, pom: &Path) -> Result<Jars> {
         let cache = cache_directory()?;
         fs::create_dir_all(&cache).with_context(|| format!("cannot create {}", cache.display()))?;
-        let lock = cache.join(format!("{name}.lock"));
+        // One for all: Maven's own repository is not made for several at a time.
+        let lock = cache.join("maven.lock");
         let lock =
             File::create(&lock).with_context(|| format!("cannot create {}", lock.display()))?;
         flock(&lock, FlockOperation::LockExclusive).context("cannot lock the cache of jars")?;
