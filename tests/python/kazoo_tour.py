@@ -11,6 +11,7 @@ import time
 
 from kazoo.client import KazooClient
 from kazoo.exceptions import KazooException
+from kazoo.security import CREATOR_ALL_ACL, READ_ACL_UNSAFE, make_digest_acl
 
 PATIENCE = 20
 
@@ -104,6 +105,17 @@ def transactions(client):
     client.delete("/many", recursive=True)
 
 
+def lists(hosts, client):
+    client.create("/guarded", b"secret", acl=[make_digest_acl("user", "password", all=True)])
+    print("list", [(one.perms, one.id.scheme, one.id.id) for one in client.get_acls("/guarded")[0]])
+    print("refused", outcome(client.get, "/guarded"), outcome(client.create, "/guarded/x"), client.exists("/guarded") is not None)
+    owner = connect(hosts, auth_data=[("digest", "user:password")])
+    print("owner", owner.get("/guarded")[0], stat_of(owner.set_acls("/guarded", READ_ACL_UNSAFE + CREATOR_ALL_ACL)))
+    print("opened", client.get("/guarded")[0], outcome(client.set, "/guarded", b""), outcome(client.set_acls, "/guarded", []))
+    owner.stop()
+    print("deleted", client.delete("/guarded"))
+
+
 def chroot(hosts, client):
     client.create("/root")
     inner = connect(hosts + "/root")
@@ -173,6 +185,7 @@ def main():
     ephemerals(hosts, client)
     watches(client)
     transactions(client)
+    lists(hosts, client)
     chroot(hosts, client)
     reattach(hosts)
     words(hosts, client)

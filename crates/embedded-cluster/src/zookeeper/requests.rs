@@ -16,6 +16,9 @@ use super::transaction::{Origin, Outcome};
 use super::tree::{Node, NodeEvent, Tree};
 use super::{ConnectionId, Millis};
 
+/// How many identities a connection may have; 3.4.6 knows no limit.
+const MOST_IDENTITIES: usize = 64;
+
 /// How far a connection has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -199,7 +202,6 @@ impl Ensemble {
         };
         let (server, session, timeout) =
             (connection.server, connection.session, connection.timeout);
-        let identities = Arc::clone(&connection.identities);
         if self.leader == Some(server) {
             if !self.sessions.touch(self.wall(), session, timeout) {
                 return;
@@ -227,23 +229,13 @@ impl Ensemble {
                     OpCode::Create | OpCode::Delete | OpCode::SetData | OpCode::SetAcl | OpCode::Multi,
                 ..
             } => {
-                if let Some(connection) = self.connections.get_mut(&id) {
-                    connection.busy = true;
-                }
+                let connection = id;
                 let origin = Origin {
                     server,
-                    connection: id,
+                    connection,
                     xid,
                 };
-                self.tell_leader(
-                    server,
-                    ToLeader::Forward {
-                        origin,
-                        session,
-                        identities,
-                        request,
-                    },
-                );
+                self.forward(origin, request);
             }
             Request::SetWatches(watches) => {
                 self.set_watches(id, server, watches);
@@ -266,30 +258,44 @@ impl Ensemble {
                 self.close(id);
             }
             _ => {
-                let answer = self.read(id, server, &identities, &request);
+                let answer = self.read(id, server, &request);
                 self.reply(id, xid, answer);
             }
         }
     }
 
+    /// Has the leader decide. What comes behind on the connection waits.
+    fn forward(&mut self, origin: Origin, request: Request) {
+        let Some(connection) = self.connections.get_mut(&origin.connection) else {
+            return;
+        };
+        connection.busy = true;
+        let forward = ToLeader::Forward {
+            origin,
+            session: connection.session,
+            identities: Arc::clone(&connection.identities),
+            request,
+        };
+        self.tell_leader(origin.server, forward);
+    }
+
     /// Takes note of who the client says that it is, or closes the connection where that is not possible.
     fn identify(&mut self, id: ConnectionId, xid: i32, auth: &Auth) {
-        let identity = Identity::of(auth);
-        let is_known = identity.is_some();
-        if let Some(connection) = self.connections.get_mut(&id)
-            && let Some(identity) = identity
-            && !connection.identities.contains(&identity)
-        {
-            let known = connection.identities.iter().cloned();
-            connection.identities = known.chain([identity]).collect();
-        }
-        let result = match is_known {
-            true => Ok(Response::Empty),
-            false => Err(ErrorCode::AuthFailed),
+        let Some(connection) = self.connections.get_mut(&id) else {
+            return;
         };
-        let zxid = 0;
+        let result = match Identity::of(auth) {
+            Some(identity) if connection.identities.contains(&identity) => Ok(Response::Empty),
+            Some(identity) if connection.identities.len() < MOST_IDENTITIES => {
+                let known = connection.identities.iter().cloned();
+                connection.identities = known.chain([identity]).collect();
+                Ok(Response::Empty)
+            }
+            _ => Err(ErrorCode::AuthFailed),
+        };
+        let (zxid, is_refused) = (0, result.is_err());
         self.send(id, ServerFrame::Reply { xid, zxid, result });
-        if !is_known {
+        if is_refused {
             self.close(id);
         }
     }
@@ -298,9 +304,10 @@ impl Ensemble {
         &mut self,
         id: ConnectionId,
         server: usize,
-        identities: &[Identity],
         request: &Request,
     ) -> Result<Response, ErrorCode> {
+        let connection = self.connections.get(&id);
+        let identities = connection.map_or(&[][..], |connection| &connection.identities);
         let server = &mut self.servers[server];
         let find = |path: &str| server.tree.get(path).ok_or(ErrorCode::NoNode);
         let open = |path: &str| {
