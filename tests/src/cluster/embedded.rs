@@ -196,12 +196,23 @@ impl Part {
 
     /// Stands still, or goes on.
     pub(super) fn freeze(&self, freeze: bool) -> Result<()> {
-        let which = self.which;
-        ensure!(self.is_running(), "{self} does not run");
-        let faults = Faults {
+        self.set_faults(Faults {
             freeze,
             ..Faults::default()
-        };
+        })
+    }
+
+    /// Answers so much later.
+    pub(super) fn delay(&self, delay: Duration) -> Result<()> {
+        self.set_faults(Faults {
+            delay,
+            ..Faults::default()
+        })
+    }
+
+    fn set_faults(&self, faults: Faults) -> Result<()> {
+        let which = self.which;
+        ensure!(self.is_running(), "{self} does not run");
         self.embedded.act(async |cluster| match which {
             Which::ZooKeeper => {
                 cluster.zookeeper().set_faults(faults);

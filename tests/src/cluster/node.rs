@@ -5,11 +5,11 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context as _, Result, anyhow};
 
 use super::embedded::Part;
 use super::jvm::Jvm;
-use crate::proxy::Proxy;
+use crate::proxy::{Proxy, ProxyMode};
 
 /// A ZooKeeper server or a Kafka broker: in a JVM of its own, or a part of an embedded cluster, which this process runs.
 ///
@@ -114,6 +114,24 @@ impl Node {
             Body::Jvm(jvm) => jvm.cont(),
             Body::Embedded(part) => part.freeze(false),
         }
+    }
+
+    /// From now on each of its answers comes so much later, one after the other; zero ends that. A JVM is slow through the
+    /// [proxy](Node::proxy) before it.
+    ///
+    /// # Errors
+    ///
+    /// When it does not run, or is a JVM without a proxy.
+    pub fn slow_down(&self, delay: Duration) -> Result<()> {
+        if let Body::Embedded(part) = &self.body {
+            return part.delay(delay);
+        }
+        let proxy = self.proxy().context("there is no proxy before it")?;
+        proxy.set_mode(match delay.is_zero() {
+            true => ProxyMode::Forward,
+            false => ProxyMode::Slow(delay),
+        });
+        Ok(())
     }
 
     /// Kills it and starts it anew, on the same port and data.

@@ -10,6 +10,7 @@ use tokio::sync::{Notify, watch};
 
 use super::Control;
 use super::mode::{Direction, Flow};
+use crate::wait::pass;
 
 /// Carries one connection until either side ends it or it is cut.
 pub(super) async fn connection(
@@ -73,6 +74,9 @@ async fn pump(
         else {
             return;
         };
+        if let Some(delay) = mode.delay(direction) {
+            pass(delay).await;
+        }
         match direction {
             Direction::ToServer if mode.loses_answer_to(&buffer[..read]) => {
                 lost.awaited.store(true, Ordering::Relaxed);

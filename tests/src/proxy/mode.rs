@@ -1,5 +1,7 @@
 //! What a proxy can be told to do.
 
+use std::time::Duration;
+
 #[cfg(test)]
 mod tests;
 
@@ -12,6 +14,8 @@ pub enum ProxyMode {
     Refuse,
     /// Accepts connections and carries nothing, so that every byte waits. Afterwards everything goes on, late.
     Freeze,
+    /// Carries everything, and each piece of what goes to the client so much later, one after the other: a server that is slow.
+    Slow(Duration),
     /// As [`Freeze`](ProxyMode::Freeze), for what goes this way only.
     FreezeOneWay(Direction),
     /// Accepts connections, swallows everything, and never sends anything.
@@ -83,7 +87,7 @@ pub(super) enum Flow {
 impl ProxyMode {
     pub(super) fn flow(self, direction: Direction) -> Flow {
         match self {
-            ProxyMode::Forward | ProxyMode::Refuse => Flow::Carried,
+            ProxyMode::Forward | ProxyMode::Refuse | ProxyMode::Slow(_) => Flow::Carried,
             ProxyMode::Freeze => Flow::Frozen,
             ProxyMode::BlackHole => Flow::Swallowed,
             ProxyMode::FreezeOneWay(way) if way == direction => Flow::Frozen,
@@ -97,6 +101,14 @@ impl ProxyMode {
     /// Whether the answer to one of these requests is to be lost.
     pub(super) fn loses_answer_to(self, requests: &[u8]) -> bool {
         matches!(self, ProxyMode::LoseAnswerTo(request) if request.is_in(requests))
+    }
+
+    /// How much later what goes this way is carried.
+    pub(super) fn delay(self, direction: Direction) -> Option<Duration> {
+        match (self, direction) {
+            (ProxyMode::Slow(delay), Direction::ToClient) => Some(delay),
+            _ => None,
+        }
     }
 
     pub(super) fn swallows(self) -> bool {

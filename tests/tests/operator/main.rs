@@ -5,6 +5,7 @@
 
 mod describe;
 mod doctor;
+mod lag;
 mod managed;
 mod page;
 mod program;

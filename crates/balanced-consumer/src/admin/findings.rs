@@ -40,6 +40,8 @@ pub enum Problem {
     UnregisteredBroker,
     /// A broker that is not registered, and did not answer where it was looked for.
     MissingBroker,
+    /// Brokers that did not say what was asked of them.
+    NoAnswer,
     /// Messages come faster than they are finished.
     GrowingLag,
 }
@@ -75,6 +77,7 @@ impl Problem {
             Self::NoLeader => "no-leader",
             Self::UnregisteredBroker => "unregistered-broker",
             Self::MissingBroker => "missing-broker",
+            Self::NoAnswer => "no-answer",
             Self::GrowingLag => "growing-lag",
         }
     }
@@ -107,6 +110,7 @@ pub fn diagnose(view: &GroupView, cluster: &ClusterView) -> Vec<Finding> {
         findings.extend(leader(tp, partition));
     }
     findings.extend(brokers(view, cluster));
+    findings.extend(unanswered(view));
     findings
 }
 
@@ -121,10 +125,12 @@ pub fn confirmed(before: &[Finding], after: Vec<Finding>, lag: &LagChange) -> Ve
     };
     let mut findings: Vec<Finding> = after.into_iter().filter(known).collect();
     if let Some(reason) = lag.reason() {
+        let left = lag.partitions.values().map(|growth| growth.lag.max(0));
         let what = format!(
-            "{:.0} messages a second come and {:.0} are finished",
+            "{:.1} messages a second come, {:.1} are finished, and {} are left",
             lag.produced(),
-            lag.consumed().max(0.0)
+            lag.consumed().max(0.0),
+            left.fold(0_i64, i64::saturating_add)
         );
         let remedy = reason.to_string();
         findings.push(Finding::new(Problem::GrowingLag, "the group", what, remedy));
@@ -312,4 +318,23 @@ fn brokers(view: &GroupView, cluster: &ClusterView) -> Vec<Finding> {
         )
     });
     lost.chain(missing).collect()
+}
+
+/// What is not known of partitions that have a leader: nothing else that is found out speaks of it.
+fn unanswered(view: &GroupView) -> Vec<Finding> {
+    let mut by_trouble: BTreeMap<&str, Vec<TopicPartition>> = BTreeMap::new();
+    for (tp, partition) in &view.partitions {
+        if let (Some(_), Some(trouble)) = (partition.leader, &partition.trouble) {
+            by_trouble.entry(trouble).or_default().push(tp.clone());
+        }
+    }
+    let finding = |(trouble, partitions): (&str, Vec<TopicPartition>)| {
+        Finding::new(
+            Problem::NoAnswer,
+            list(&partitions),
+            format!("logs or offsets there are not known: {trouble}"),
+            "See whether the broker runs, can be reached from here, and is not overloaded: members have the same trouble with it",
+        )
+    };
+    by_trouble.into_iter().map(finding).collect()
 }

@@ -1,12 +1,14 @@
 //! What the brokers know of a group: where logs begin and end, and offsets in Kafka.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use divvy_client::{Client, OffsetSpec, PerPartition, Result, TopicPartition};
 use divvy_simple_consumer::{KafkaOffsets, OffsetStore};
 use divvy_zookeeper::{Session, paths};
+use futures_util::future::join_all;
 
-use super::view::GroupView;
+use super::view::{GroupView, PartitionView};
 
 /// Kafka's own topic for offsets.
 const OFFSETS_TOPIC: &str = "__consumer_offsets";
@@ -47,19 +49,51 @@ pub(super) async fn complete(
         // A topic that the brokers do not know is reported with each of its partitions.
         let _ = client.use_topics([topic]).await;
     }
-    for (spec, start) in [(OffsetSpec::Earliest, true), (OffsetSpec::Latest, false)] {
-        for (tp, found) in log_offsets(client, &tps, spec).await {
-            let Some(partition) = view.partitions.get_mut(&tp) else {
-                continue;
-            };
-            match found {
-                Ok(offset) if start => partition.log_start = offset,
-                Ok(offset) => partition.log_end = offset,
-                Err(error) => partition.trouble = Some(error.to_string()),
-            }
+    for (tp, found) in log_offsets(client, &tps, OffsetSpec::Earliest).await {
+        note(view, &tp, found, |partition| &mut partition.log_start);
+    }
+    for (leader, elapsed, found) in log_ends(client, &tps).await {
+        view.answered_in
+            .extend(leader.map(|leader| (leader, elapsed)));
+        for (tp, found) in found {
+            note(view, &tp, found, |partition| &mut partition.log_end);
         }
     }
     Ok(())
+}
+
+fn note(
+    view: &mut GroupView,
+    tp: &TopicPartition,
+    found: Result<Option<i64>>,
+    place: impl FnOnce(&mut PartitionView) -> &mut Option<i64>,
+) {
+    let Some(partition) = view.partitions.get_mut(tp) else {
+        return;
+    };
+    match found {
+        Ok(offset) => *place(partition) = offset,
+        Err(error) => partition.trouble = Some(error.to_string()),
+    }
+}
+
+/// Asks each leader by itself where its logs end, all at a time, and tells how long it took. The connections are there by now.
+async fn log_ends(
+    client: &Client,
+    tps: &[TopicPartition],
+) -> Vec<(Option<i32>, Duration, PerPartition<Option<i64>>)> {
+    let metadata = client.metadata();
+    let mut by_leader: BTreeMap<Option<i32>, Vec<TopicPartition>> = BTreeMap::new();
+    for tp in tps {
+        let led = by_leader.entry(metadata.leader(tp)).or_default();
+        led.push(tp.clone());
+    }
+    let asked = by_leader.into_iter().map(|(leader, tps)| async move {
+        let began = Instant::now();
+        let found = log_offsets(client, &tps, OffsetSpec::Latest).await;
+        (leader, began.elapsed(), found)
+    });
+    join_all(asked).await
 }
 
 /// Looks offsets of many partitions up at their leaders.

@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use divvy_protocol::TopicPartition;
@@ -207,13 +208,27 @@ fn only_what_two_looks_show_is_a_finding() {
 /// The reason for what happens within 10 s, when each partition gets and gives so many messages in that time.
 fn reason(before: &GroupView, moved: &[(i64, i64)]) -> Option<LagReason> {
     let mut after = before.clone();
-    for (partition, (produced, consumed)) in after.partitions.values_mut().zip(moved) {
+    advance(&mut after, moved);
+    change(before, &after).reason()
+}
+
+/// What happens within 10 s to a group that is far behind before.
+fn change(before: &GroupView, after: &GroupView) -> LagChange {
+    let behind = |view: &GroupView| {
+        let mut view = view.clone();
+        advance(&mut view, &[(10_000, 0); 8]);
+        view
+    };
+    LagChange::between(&behind(before), &behind(after), Duration::from_secs(10))
+}
+
+fn advance(view: &mut GroupView, moved: &[(i64, i64)]) {
+    for (partition, (produced, consumed)) in view.partitions.values_mut().zip(moved) {
         partition.log_end = partition.log_end.map(|end| end + produced);
         if let Some(stored) = &mut partition.in_zookeeper {
             stored.offset += consumed;
         }
     }
-    LagChange::between(before, &after, Duration::from_secs(10)).reason()
 }
 
 #[test]
@@ -224,17 +239,16 @@ fn growing_lag_comes_with_its_reason() {
     assert_eq!(reason(&group, &even(100, 95)), None);
     assert_eq!(reason(&group, &even(0, 0)), None);
     let partitions = [0, 1, 2, 3].map(tp).to_vec();
-    assert_eq!(
-        reason(&group, &even(100, 0)),
-        Some(LagReason::StandsStill { partitions })
-    );
-    // 400 come, 240 are finished by two streams: it takes four.
+    let still = still(partitions, &[JAVA, OTHER], false);
+    assert_eq!(reason(&group, &even(100, 0)), Some(still));
+    // 40 a second come, 24 are finished by two streams: it takes four.
     assert_eq!(
         reason(&group, &even(100, 60)),
         Some(LagReason::TooFewMembers {
             topic: "t".into(),
             have: 2,
-            need: 4
+            need: 4,
+            rate: 12.0
         })
     );
     assert_eq!(
@@ -242,7 +256,8 @@ fn growing_lag_comes_with_its_reason() {
         Some(LagReason::TooFewPartitions {
             topic: "t".into(),
             partitions: 4,
-            need: 5
+            need: 6,
+            rate: 8.0
         })
     );
     assert_eq!(
@@ -256,15 +271,165 @@ fn growing_lag_comes_with_its_reason() {
     let slow = LagReason::SlowMember {
         member: JAVA.to_owned(),
         partitions: vec![tp(0), tp(1)],
+        finishes: 4.0,
+        another: 20.0,
     };
     let first_two = [(100, 20), (100, 20), (100, 100), (100, 100)];
     assert_eq!(reason(&group, &first_two), Some(slow));
-    let slow = LagReason::SlowBroker {
+    let every_other = [(100, 20), (100, 100), (100, 20), (100, 100)];
+    assert_eq!(reason(&group, &every_other), Some(slow_broker(None)));
+}
+
+fn still(partitions: Vec<TopicPartition>, members: &[&str], others_advance: bool) -> LagReason {
+    LagReason::StandsStill {
+        partitions,
+        members: members.iter().copied().map(str::to_owned).collect(),
+        others_advance,
+        within: Duration::from_secs(10),
+    }
+}
+
+fn slow_broker(answered_in: Option<Duration>) -> LagReason {
+    LagReason::SlowBroker {
         broker: 0,
         partitions: vec![tp(0), tp(2)],
+        answered_in,
+    }
+}
+
+/// At 16 messages a second each, three streams could read 40 a second, but one of them would own two of four partitions.
+#[test]
+fn partitions_are_shared_out_whole() {
+    let Some(LagReason::TooFewMembers { need, .. }) = reason(&healthy(), &[(100, 80); 4]) else {
+        panic!("not too few members");
     };
-    let every_other = [(100, 20), (100, 100), (100, 20), (100, 100)];
-    assert_eq!(reason(&group, &every_other), Some(slow));
+    assert_eq!(need, 4);
+}
+
+/// The rest of what a stream owns can go to others, however hot one partition is.
+#[test]
+fn a_hot_partition_is_none_while_a_reader_of_its_own_would_do() {
+    let moved = [(300, 150), (150, 150), (100, 100), (100, 100)];
+    let found = reason(&healthy(), &moved);
+    assert!(
+        matches!(found, Some(LagReason::HotPartition { .. })),
+        "{found:?}"
+    );
+    let moved = [(300, 200), (150, 150), (100, 100), (100, 100)];
+    let found = reason(&healthy(), &moved);
+    assert!(
+        matches!(found, Some(LagReason::TooFewMembers { need: 4, .. })),
+        "{found:?}"
+    );
+}
+
+/// Who has more to do than others is no slower for that, neither a member nor a broker.
+#[test]
+fn more_to_do_is_not_slowness() {
+    let by_member = [(300, 200), (300, 200), (100, 100), (100, 100)];
+    let found = reason(&healthy(), &by_member);
+    assert!(
+        matches!(found, Some(LagReason::TooFewMembers { need: 4, .. })),
+        "{found:?}"
+    );
+    let by_broker = [(400, 150), (100, 100), (400, 150), (100, 100)];
+    let found = reason(&healthy(), &by_broker);
+    assert!(
+        matches!(found, Some(LagReason::HotPartition { .. })),
+        "{found:?}"
+    );
+}
+
+/// One partition each, each led by another broker: the offsets alone do not tell who is slow.
+#[test]
+fn how_long_a_broker_takes_for_a_trifle_tells_it_from_a_slow_member() {
+    let found = |[first, second]: [u64; 2]| {
+        let mut before = healthy();
+        before.partitions.remove(&tp(1));
+        before.partitions.remove(&tp(2));
+        let mut after = before.clone();
+        for (view, millis) in [(&mut before, first), (&mut after, second)] {
+            view.answered_in = [(0, millis), (1, 3)].map(in_millis).into();
+        }
+        advance(&mut after, &[(100, 20), (100, 100)]);
+        change(&before, &after).reason().map(|reason| reason.name())
+    };
+    assert_eq!(found([4, 5]), Some("slow-member"));
+    assert_eq!(found([1500, 1200]), Some("slow-broker"));
+    // A pause of the broker's, or of this program's.
+    assert_eq!(found([1500, 5]), Some("slow-member"));
+}
+
+fn in_millis((broker, millis): (i32, u64)) -> (i32, Duration) {
+    (broker, Duration::from_millis(millis))
+}
+
+#[test]
+fn a_partition_that_stands_still_is_told_from_the_others() {
+    let moved = [(100, 100), (100, 0), (100, 100), (100, 100)];
+    let stuck = still(vec![tp(1)], &[JAVA], true);
+    assert_eq!(reason(&healthy(), &moved), Some(stuck));
+}
+
+/// What came last may be finished and not yet committed. That is not so of what both looks have seen.
+#[test]
+fn what_was_committed_before_the_second_look_is_not_behind() {
+    let mut after = healthy();
+    for (moved, grows) in [((100, 50), false), ((1, 0), true)] {
+        let before = after.clone();
+        advance(&mut after, &[moved; 4]);
+        let change = LagChange::between(&before, &after, Duration::from_secs(10));
+        assert_eq!(change.grows(), grows, "{moved:?}");
+    }
+}
+
+/// Brokers that are registered and cannot be asked leave a hole that nothing else speaks of.
+#[test]
+fn what_brokers_do_not_say_is_a_finding() {
+    let trouble = || Some("the broker at h:9092 did not answer".to_owned());
+    let found = planted(|p| (p.trouble, p.log_end) = (trouble(), None));
+    assert_eq!(found, [(Problem::NoAnswer, "t-0".to_owned())]);
+    // That nobody leads it says it all.
+    let found = planted(|p| (p.trouble, p.leader) = (trouble(), None));
+    assert_eq!(found, [(Problem::NoLeader, "t-0".to_owned())]);
+}
+
+/// An operator reads these, and nothing else.
+#[test]
+fn every_reason_is_a_sentence_with_something_to_do() {
+    let (topic, partitions) = (Arc::from("t"), vec![tp(0)]);
+    let (have, need, rate) = (1, 3, 12.34);
+    for (reason, words) in [
+        (LagReason::NotRunning, "start the consumers"),
+        (slow_broker(None), "look at that broker's disk"),
+        (
+            slow_broker(Some(Duration::from_millis(1500))),
+            "broker 0 took 1.5 s",
+        ),
+        (still(partitions.clone(), &[JAVA], true), "is stuck there"),
+        (still(partitions, &[JAVA], false), "--interval 2m"),
+        (
+            LagReason::TooFewMembers {
+                topic: Arc::clone(&topic),
+                have,
+                need,
+                rate,
+            },
+            "1 stream is too few for t: one finishes about 12.3 messages a second, and it takes 3 at that rate; start 2 more",
+        ),
+        (
+            LagReason::TooFewPartitions {
+                topic,
+                partitions: 1,
+                need,
+                rate,
+            },
+            "it takes 3 streams, and only 1 can share 1 partition",
+        ),
+    ] {
+        let said = reason.to_string();
+        assert!(said.contains(words), "{said}");
+    }
 }
 
 /// A topic of many partitions that is read in time says nothing of one that has too few.
@@ -285,14 +450,12 @@ fn each_topic_is_counted_by_itself() {
         Some(LagReason::TooFewPartitions {
             topic: "z".into(),
             partitions: 2,
-            need: 4
+            need: 4,
+            rate: 6.0
         })
     );
-    let partitions = vec![other(0), other(1)];
-    assert_eq!(
-        reason(&group, &moved((100, 0))),
-        Some(LagReason::StandsStill { partitions })
-    );
+    let stuck = still(vec![other(0), other(1)], &[JAVA, OTHER], true);
+    assert_eq!(reason(&group, &moved((100, 0))), Some(stuck));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use divvy_protocol::TopicPartition;
 use divvy_zookeeper::paths;
@@ -25,6 +26,8 @@ pub struct GroupView {
     pub missing_topics: BTreeSet<Arc<str>>,
     /// The nodes that could not be read because their ACL forbids it. What is below them is missing here.
     pub forbidden: Vec<String>,
+    /// How long each leader took to say where its logs end, which is a trifle for a broker that is well.
+    pub answered_in: BTreeMap<i32, Duration>,
 }
 
 /// A node below `ids`.

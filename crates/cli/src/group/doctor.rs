@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clap::Args;
-use divvy::admin::{ClusterView, Finding, GroupAdmin, GroupView, LagChange, confirmed, diagnose};
+use divvy::admin::{Finding, GroupAdmin, GroupView, LagChange, confirmed, diagnose};
 use serde_json::json;
 
 use super::{GroupOptions, admin_with_or_without_brokers};
@@ -34,12 +34,11 @@ struct Look {
 pub(crate) async fn run(args: Doctor) -> Result<ExitCode> {
     let options = &args.group;
     options.group()?;
-    let (admin, _) = admin_with_or_without_brokers(&options.cluster).await?;
-    let cluster = admin.cluster(&addresses(options)).await?;
-    let before = look(options, &admin, &cluster).await?;
+    let (admin, no_broker) = admin_with_or_without_brokers(&options.cluster).await?;
+    let no_broker = no_broker.map(|error| format!("{error:#}"));
+    let before = look(options, &admin, no_broker.as_deref()).await?;
     tokio::time::sleep(args.interval).await;
-    let cluster = admin.cluster(&addresses(options)).await?;
-    let after = look(options, &admin, &cluster).await?;
+    let after = look(options, &admin, no_broker.as_deref()).await?;
 
     let lag = LagChange::between(&before.view, &after.view, after.at - before.at);
     let findings = confirmed(&before.findings, after.findings, &lag);
@@ -57,11 +56,18 @@ fn addresses(options: &GroupOptions) -> Vec<String> {
     addresses.map(|address| address.trim().to_owned()).collect()
 }
 
-async fn look(options: &GroupOptions, admin: &GroupAdmin, cluster: &ClusterView) -> Result<Look> {
+/// One look; `no_broker` says why nobody could be asked about logs, if that is so.
+async fn look(options: &GroupOptions, admin: &GroupAdmin, no_broker: Option<&str>) -> Result<Look> {
+    let cluster = admin.cluster(&addresses(options)).await?;
     let mut view = options.describe(admin).await?;
     let at = Instant::now();
+    if let Some(why) = no_broker {
+        for partition in view.partitions.values_mut() {
+            partition.trouble = Some(why.to_owned());
+        }
+    }
     admin.probe_acl(&mut view).await?;
-    let findings = diagnose(&view, cluster);
+    let findings = diagnose(&view, &cluster);
     Ok(Look { at, view, findings })
 }
 

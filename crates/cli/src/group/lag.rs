@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use clap::Args;
 use divvy::TopicPartition;
-use divvy::admin::{GroupAdmin, GroupView, LagChange};
+use divvy::admin::{GroupAdmin, GroupView, LagChange, LagReason};
 use serde_json::json;
 
 use super::GroupOptions;
@@ -123,6 +123,7 @@ fn json_lines(view: &GroupView, change: Option<&LagChange>) -> Vec<String> {
         "kind": "group", "group": view.group, "lag": lag, "partitions_unknown": unknown,
         "produced_per_second": change.map(LagChange::produced),
         "consumed_per_second": change.map(LagChange::consumed),
+        "cause": reason.as_ref().map(LagReason::name),
         "reason": reason.map(|reason| reason.to_string()),
     });
     let partitions = view.partitions.iter().map(partition);

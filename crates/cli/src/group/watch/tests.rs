@@ -13,7 +13,7 @@ fn group(partitions: i32) -> (GroupView, LagChange) {
         seen.in_kafka = Some(10);
         view.partitions.insert(tp.clone(), seen);
         let mut growth = Growth::default();
-        (growth.produced, growth.lag) = (10.0, 1000);
+        (growth.produced, growth.lag, growth.waiting) = (10.0, 1000, 900);
         change.partitions.insert(tp, growth);
     }
     change.is_live = true;
