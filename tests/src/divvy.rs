@@ -241,6 +241,15 @@ pub fn example(name: &str) -> Result<PathBuf> {
     build_program("divvy-examples", name, &[])
 }
 
+/// The target folder of the workspace, in which this program lies.
+///
+/// # Errors
+///
+/// When it lies elsewhere.
+pub fn target_folder() -> Result<PathBuf> {
+    Ok(OutputDirectory::of_this_program()?.target)
+}
+
 fn build() -> Result<PathBuf> {
     match std::env::var_os("DIVVY_BIN") {
         Some(program) => Ok(program.into()),

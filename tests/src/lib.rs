@@ -55,7 +55,7 @@ pub mod zookeeper_view;
 
 pub use crate::cluster::{Cluster, ClusterBuilder, JavaConsumer, JavaRecord, Node};
 pub use crate::committed::{CommittedWatch, Store};
-pub use crate::divvy::{Divvy, DivvyCommand, Event, example, use_rdkafka};
+pub use crate::divvy::{Divvy, DivvyCommand, Event, example, target_folder, use_rdkafka};
 pub use crate::group::Group;
 pub use crate::hex::hex;
 pub use crate::jars::{Jars, KafkaVersion};

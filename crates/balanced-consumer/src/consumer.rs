@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
-use divvy_client::Client;
+use divvy_client::{Client, ClientConfig};
 use divvy_simple_consumer::{
     Consumer, ConsumerConfig, Coordination, Engine, Error, KafkaOffsets, OffsetStorage,
     OffsetStore, Result,
@@ -210,6 +210,32 @@ impl BalancedConsumerConfig {
 }
 
 impl BalancedConsumer {
+    /// Joins a group with every setting at its default, in one call: a [`Client`] of the brokers that are registered in this
+    /// ZooKeeper, [`BalancedConsumerConfig::new`], [`BalancedConsumer::new`] and [`Consumer::start`]. Make these yourself to change
+    /// anything.
+    ///
+    /// `zookeeper` is the connect string, servers and chroot, such as `zk1:2181,zk2:2181,zk3:2181/kafka`; a server without a port
+    /// listens at 2181. Kafka: `zookeeper.connect`.
+    ///
+    /// # Errors
+    /// A name that cannot be used at once, and whatever is wrong about the cluster within some 10 s: nobody who speaks as ZooKeeper
+    /// does, a chroot that does not exist, no broker, no such topic. Each says what to look at.
+    pub async fn join<S: Into<String>>(
+        zookeeper: impl Into<String>,
+        group: impl Into<String>,
+        topics: impl IntoIterator<Item = S>,
+    ) -> Result<Self> {
+        let zookeeper = divvy_zookeeper::Config::new(zookeeper);
+        let config = BalancedConsumerConfig::new(zookeeper.clone(), group, topics);
+        // Before anything is waited for.
+        config.validate()?;
+        let zookeeper = ZooKeeper::new(zookeeper).map_err(divvy_client::Error::from)?;
+        let client = Client::connect(ClientConfig::zookeeper(zookeeper)).await?;
+        let mut consumer = Self::new(&client, config)?;
+        consumer.start().await?;
+        Ok(consumer)
+    }
+
     /// Makes a member on a client's cluster, without any I/O; [`Consumer::start`] joins the group.
     pub fn new(client: &Client, config: BalancedConsumerConfig) -> Result<Self> {
         config.validate()?;

@@ -74,7 +74,7 @@ impl fmt::Display for Refused {
         match self {
             Self::Unreachable(error) => write!(f, "{error}"),
             Self::Silent => f.write_str(
-                "accepts connections, but not as ZooKeeper or it serves none at the moment",
+                "accepts connections and does not answer as ZooKeeper: it is a broker's port, or another service's, or it serves no sessions at the moment",
             ),
             Self::Misbehaved(why) => write!(f, "does not speak as ZooKeeper does: {why}"),
             Self::ReadOnly => f.write_str("is cut off from its ensemble and serves no sessions"),

@@ -155,7 +155,7 @@ pub fn validate_group(group: &str) -> Result<()> {
 
 fn validate_name(kind: &'static str, name: &str) -> Result<()> {
     let why = if name.is_empty() {
-        "is empty"
+        "is empty; give it one"
     } else if name.len() > MAX_NAME_LEN {
         "is longer than 255 characters"
     } else if name == "." || name == ".." {

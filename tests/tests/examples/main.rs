@@ -3,6 +3,7 @@
 //! Those of spouts are in `spout`, those of encoders in `producer`.
 
 mod consumers;
+mod first;
 mod loss;
 mod own_store;
 mod producers;

@@ -44,6 +44,22 @@ impl SimpleConsumer {
 }
 
 impl BalancedConsumer {
+    /// Joins a group with every setting at its default, in one call; see
+    /// [`divvy::BalancedConsumer::join`](crate::BalancedConsumer::join).
+    pub fn join<S: Into<String>>(
+        zookeeper: impl Into<String>,
+        group: impl Into<String>,
+        topics: impl IntoIterator<Item = S>,
+    ) -> Result<Self> {
+        let runtime = Runtime::start()?;
+        let inner = runtime.run(crate::BalancedConsumer::join(zookeeper, group, topics))?;
+        Ok(Self {
+            inner: inner.into(),
+            given: Given::new(&ConsumerConfig::default()),
+            runtime,
+        })
+    }
+
     /// Makes a member of a group on a client's cluster, without any I/O; [`Consumer::start`] joins.
     pub fn new(client: &Client, config: BalancedConsumerConfig) -> Result<Self> {
         let settings = config.consumer.clone();
