@@ -139,7 +139,7 @@ fn wrong_values_say_what_to_do(version: KafkaVersion) -> Result<()> {
         (
             "billing",
             "a b",
-            &["topic name `a b` has characters other than letters"],
+            &["topic name `a b`: has characters other than letters"],
         ),
         (
             "billing",

@@ -26,7 +26,9 @@ on_both_versions!(
     poisoning_members_are_named,
     stale_owners_are_named,
     orphans_are_named,
+    partitions_that_two_members_own_are_named,
     offsets_outside_of_the_log_are_named,
+    offsets_of_what_retention_has_deleted_are_named,
     stores_that_disagree_are_named,
     a_missing_topic_is_named,
     forbidden_nodes_are_named,
@@ -143,6 +145,36 @@ fn orphans_are_named(cluster: &Cluster) -> Result<()> {
     )?);
     assert_eq!(findings(cluster, &quick(&group))?, only("orphan", topic));
     Ok(())
+}
+
+/// Members under both versions of Python claim below directories of different names.
+fn partitions_that_two_members_own_are_named(cluster: &Cluster) -> Result<()> {
+    let (topic, group, _member) = group(cluster, "")?;
+    let view = cluster.zookeeper_view()?;
+    let other = format!("{group}_other");
+    let registration = r#"{"version":1,"subscription":{},"pattern":"static"}"#;
+    let group_node = format!("/consumers/{group}");
+    assert!(view.put_ephemeral(&format!("{group_node}/ids/{other}"), registration)?);
+    let claim = format!("{group_node}/owners/b'{topic}'/0-1");
+    assert!(view.put_ephemeral(&claim, &format!("{other}-0"))?);
+    let expected = only("claimed-twice", format!("{topic}-1"));
+    assert_eq!(findings(cluster, &quick(&group))?, expected);
+    Ok(())
+}
+
+fn offsets_of_what_retention_has_deleted_are_named(cluster: &Cluster) -> Result<()> {
+    let (topic, group) = (unique("sick"), unique("group"));
+    let settings = [("segment.bytes", "20000"), ("retention.bytes", "1")];
+    cluster.create_topic_with(&topic, 1, 1, &settings)?;
+    let large = (0..40).map(|number| format!("{number:02000}"));
+    cluster.produce(&topic, "none", large)?;
+    cluster
+        .zookeeper_view()?
+        .put(&format!("/consumers/{group}/offsets/{topic}/0"), "0")?;
+    let expected = only("offset-below-log", format!("{topic}-0"));
+    wait_for(PATIENCE, "the first messages to be deleted", || {
+        findings(cluster, &quick(&group)).is_ok_and(|found| found == expected)
+    })
 }
 
 fn offsets_outside_of_the_log_are_named(cluster: &Cluster) -> Result<()> {

@@ -167,16 +167,16 @@ fn nodes(view: &GroupView) -> Vec<Finding> {
             Problem::NotAllowed,
             node.as_str(),
             "its ACL forbids what every member does there",
-            "Give the members the identity that made it, or have that identity open it (setAcl to world:anyone:cdrwa)",
+            "Give the members the identity that made it, or have that identity open it to all: in ZooKeeper's shell, `setAcl NODE world:anyone:cdrwa`",
         )
     });
     let missing = view.missing_topics.iter().map(|topic| {
-        Finding::new(
-            Problem::MissingTopic,
-            &**topic,
-            "the group subscribes it or has offsets of it, and there is no such topic",
-            "Create it, or remove what is left of it from the group",
-        )
+        let group = &view.group;
+        let remedy = format!(
+            "Create it with `divvy topic create`; or subscribe it no more, and delete what is left of it: in ZooKeeper's shell, `rmr /consumers/{group}/offsets/{topic}` and `rmr /consumers/{group}/owners/{topic}`"
+        );
+        let what = "the group subscribes it or has offsets of it, and there is no such topic";
+        Finding::new(Problem::MissingTopic, &**topic, what, remedy)
     });
     forbidden.chain(missing).collect()
 }
@@ -188,7 +188,7 @@ fn orphans(view: &GroupView) -> Vec<Finding> {
     }
     let remedy = match view.poisoning().is_empty() {
         true => {
-            "A member has given up, or shares out by another rule: restart those that own too little, or let a divvy member run with --nudge"
+            "A member has given up, or shares out by another rule: restart the members that own too little, which `divvy group describe` shows, or let a divvy member run with --nudge"
         }
         false => "Nobody can own anything before the poisoning member is gone",
     };
@@ -224,12 +224,15 @@ fn stale(claim: &Claim) -> Finding {
     let (what, remedy) = match claim.session {
         0 => (
             format!("{who}, and it is not ephemeral"),
-            "It never goes by itself and keeps everybody from the partition: delete it".to_owned(),
+            format!(
+                "It never goes by itself and keeps everybody from the partition: in ZooKeeper's shell, `delete {}`",
+                claim.node
+            ),
         ),
         session => (
             who,
             format!(
-                "It goes with session 0x{session:x}; if that lives on, end its client (ZooKeeper's `cons` tells where it is)"
+                "It goes by itself when session 0x{session:x} ends; if it is still there in a minute, the client of that session lives: ask the ZooKeeper servers `cons` for its address, and end it"
             ),
         ),
     };
@@ -253,7 +256,7 @@ fn offsets(tp: &TopicPartition, partition: &PartitionView) -> Vec<Finding> {
     ) {
         if committed > end {
             let what = format!("offset {committed} is stored and the log ends at {end}");
-            let remedy = "The topic was made anew or cut off: what comes before that offset would be left out by some clients; use `divvy group reset`";
+            let remedy = "The topic was made anew or cut off: what comes before that offset would be left out by some clients; stop the members, and move the group with `divvy group reset --to earliest`, or to where it should go on";
             add(Problem::OffsetBeyondLog, what, remedy);
         }
         if committed < start {
@@ -261,7 +264,7 @@ fn offsets(tp: &TopicPartition, partition: &PartitionView) -> Vec<Finding> {
                 "offset {committed} is stored and the log begins at {start}: {} messages are gone unread",
                 start - committed
             );
-            let remedy = "Retention was faster than the group: read faster, or keep more; reading begins by the reset policy";
+            let remedy = "Retention was faster than the group: read faster, or keep more (retention.ms, retention.bytes); reading goes on by the reset policy";
             add(Problem::OffsetBelowLog, what, remedy);
         }
     }
@@ -269,7 +272,7 @@ fn offsets(tp: &TopicPartition, partition: &PartitionView) -> Vec<Finding> {
         && here.offset != kafka
     {
         let what = format!("ZooKeeper has offset {} and Kafka {kafka}", here.offset);
-        let remedy = "Members that keep offsets in both begin at the larger one, others at their own: find out which store the members use, and set the other one to it";
+        let remedy = "Members that keep offsets in both begin at the larger one, others at their own: find out which store the members use (`--offsets`, `offsets.storage`), and set the other one to it with `divvy offsets set`";
         add(Problem::StoresDisagree, what, remedy);
     }
     findings
