@@ -105,7 +105,7 @@ def spans(deliveries):
 
 def draw(run):
     panel = run["partitions"] * ROW
-    height = TOP + len(run["makes"]) * (panel + BETWEEN) + 34
+    height = TOP + len(run["makes"]) * (panel + BETWEEN) + 16
     title = "Who delivers while one of two members is cut off from ZooKeeper"
     canvas = Canvas(WIDTH, height, title)
     start, end = -run["before_s"], 20 + run["aftermath_s"]
@@ -133,8 +133,8 @@ def draw(run):
 def legend(canvas):
     x, y = 16, 54
     for look, text, width in [
-        ("first", "delivers: the member that is cut off", 232),
-        ("second", "delivers: the other member", 180),
+        ("first", "delivers: the member that is cut off", 240),
+        ("second", "delivers: the other member", 190),
     ]:
         canvas.rectangle(x, y - 7, 18, LANE, look, radius=1.5)
         canvas.text(x + 25, y, text, "soft")
