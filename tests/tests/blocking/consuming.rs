@@ -14,6 +14,7 @@ use super::{IDLE, PARTITIONS, PATIENCE, Scene, number, number_at};
 on_every_version!(
     every_way_to_receive_gives_everything_once,
     the_iterator_finishes_what_it_gave_before,
+    an_error_is_given_and_does_not_end_the_iterator,
     acknowledgements_alone_finish_where_asked_for,
     seeking_and_pausing_do_what_they_say,
     partitions_are_received_by_threads_of_their_own,
@@ -124,6 +125,39 @@ fn the_iterator_finishes_what_it_gave_before(version: KafkaVersion) -> Result<()
     consumer.close()?;
     let stored = scene.committed()?;
     ensure!(stored == BTreeMap::from([(0, 30)]), "{stored:?}");
+    Ok(())
+}
+
+/// A damaged message is one error, behind which its partition stands still and the others go on.
+fn an_error_is_given_and_does_not_end_the_iterator(version: KafkaVersion) -> Result<()> {
+    const DAMAGED: i32 = 1;
+    let scene = Scene::new(version)?;
+    scene.fill(NUMBERS)?;
+    let damaged = scene.cluster.corrupt(&scene.topic, DAMAGED, 10)?;
+    let consumer = scene.simple(|config| config.consumer.group = None)?;
+    let (mut errors, mut offsets) = (Vec::new(), BTreeMap::<i32, BTreeSet<i64>>::new());
+    let each = NUMBERS / i64::from(PARTITIONS);
+    let left = usize::try_from(each * i64::from(PARTITIONS - 1) + damaged.start)?;
+    for given in consumer {
+        match given {
+            Ok(message) => {
+                number(&message)?;
+                let partition = offsets.entry(message.tp.partition).or_default();
+                partition.insert(message.offset);
+            }
+            Err(error) => errors.push(error.to_string()),
+        }
+        if !errors.is_empty() && offsets.values().map(BTreeSet::len).sum::<usize>() == left {
+            break;
+        }
+    }
+    let expected = (0..PARTITIONS).map(|partition| match partition {
+        DAMAGED => (partition, (0..damaged.start).collect()),
+        _ => (partition, (0..each).collect()),
+    });
+    ensure!(offsets == expected.collect(), "{offsets:?}");
+    let tp = scene.tp(DAMAGED).to_string();
+    ensure!(errors.len() == 1 && errors[0].contains(&tp), "{errors:?}");
     Ok(())
 }
 

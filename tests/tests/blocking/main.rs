@@ -49,8 +49,14 @@ impl Scene {
     }
 
     fn producer(&self) -> Result<Producer> {
+        self.lingering(ProducerConfig::default().linger)
+    }
+
+    /// A producer that waits so long for more to come into a batch.
+    fn lingering(&self, linger: Duration) -> Result<Producer> {
         let config = ProducerConfig {
             use_rdkafka: use_rdkafka(),
+            linger,
             ..ProducerConfig::default()
         };
         Ok(Producer::new(&self.client, config)?)

@@ -10,7 +10,10 @@ use divvy_tests::{KafkaVersion, on_every_version};
 
 use super::{IDLE, PARTITIONS, PATIENCE, Scene, number};
 
-on_every_version!(what_is_acknowledged_is_there_and_what_is_refused_is_said);
+on_every_version!(
+    what_is_acknowledged_is_there_and_what_is_refused_is_said,
+    what_was_sent_is_there_when_close_returns,
+);
 
 const NUMBERS: i64 = 400;
 
@@ -84,5 +87,23 @@ fn what_is_acknowledged_is_there_and_what_is_refused_is_said(version: KafkaVersi
         "{} are there",
         read.len()
     );
+    Ok(())
+}
+
+/// Whoever waits for no delivery, and would have to wait for longer than a batch may linger.
+fn what_was_sent_is_there_when_close_returns(version: KafkaVersion) -> Result<()> {
+    let scene = Scene::new(version)?;
+    let producer = scene.lingering(2 * PATIENCE)?;
+    for number in 0..NUMBERS {
+        drop(producer.send(scene.record(number))?);
+    }
+    producer.close(PATIENCE)?;
+    let consumer = scene.simple(|_| {})?;
+    let tps: Vec<_> = (0..PARTITIONS)
+        .map(|partition| scene.tp(partition))
+        .collect();
+    let ends = consumer.end_offsets(&tps)?;
+    ensure!(ends.values().sum::<i64>() == NUMBERS, "{ends:?}");
+    consumer.close()?;
     Ok(())
 }
