@@ -86,7 +86,8 @@ pub(super) fn decode_acl(reader: &mut Reader) -> Result<Vec<Acl>> {
         Ok(Acl {
             permissions: reader.i32("the permissions of an ACL")?,
             scheme: reader.string("the scheme of an ACL")?,
-            id: reader.string("the identity of an ACL")?,
+            // kazoo sends null for empty.
+            id: reader.string_or_empty("the identity of an ACL")?,
         })
     })
 }

@@ -529,3 +529,27 @@ fn secrets_are_not_printed() {
     assert_eq!(printed.matches(&bytes).count(), 1, "{printed}");
     assert!(!printed.contains("canary"), "{printed}");
 }
+
+/// As kazoo sends it.
+#[test]
+fn an_identity_that_is_null_is_empty() {
+    let mut body = BytesMut::new();
+    for (length, text) in [
+        (1, "/"),
+        (1, ""),
+        (permission::READ, ""),
+        (4, "auth"),
+        (-1, ""),
+    ] {
+        body.put_i32(length);
+        body.put_slice(text.as_bytes());
+    }
+    body.put_i32(ANY_VERSION);
+    let set = SetAcl {
+        path: "/".to_owned(),
+        acl: vec![Acl::creator(permission::READ)],
+        version: ANY_VERSION,
+    };
+    let decoded = Request::decode(OpCode::SetAcl, body.freeze());
+    assert_eq!(decoded, Request::SetAcl(set));
+}
