@@ -3,11 +3,14 @@
 //! ```text
 //! tests/anchors
 //! tests/anchors --record FILE
+//! tests/anchors --groups-of-kafka
 //! ```
 //!
 //! A group of each make runs at the same time, on a cluster that all share. The figures are those of one run. With
 //! `--record` one member of each is cut off from ZooKeeper, and who delivered what, and when, is written to a file.
+//! With `--groups-of-kafka` it is clients that have groups of Kafka's own, on 0.8.2.2 and on 0.9.0.1.
 
+mod groups;
 mod measure;
 mod record;
 mod stage;
@@ -44,7 +47,8 @@ fn main() -> Result<()> {
             let recordings = of_each_make(|make| record::record(cluster, make))?;
             record::write(cluster, &recordings, file)
         }
-        _ => bail!("usage: anchors [--record FILE]"),
+        ["--groups-of-kafka"] => groups::print(),
+        _ => bail!("usage: anchors [--record FILE | --groups-of-kafka]"),
     }
 }
 
