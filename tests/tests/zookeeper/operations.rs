@@ -10,7 +10,6 @@ use divvy_zookeeper::{
 
 use crate::{SOON, change, created, session, shared, zookeeper};
 
-// But for access control: the embedded ZooKeeper refuses nobody.
 tests_on!(
     embedded,
     Embedded0_8_2,
@@ -20,6 +19,7 @@ tests_on!(
     a_checked_delete_says_what_was_in_its_way,
     an_ephemeral_node_is_ours_or_somebody_else_s,
     brokers_and_topics_are_read_and_created,
+    an_acl_keeps_others_out,
     a_chroot_is_the_root_of_everything
 );
 tests_on!(

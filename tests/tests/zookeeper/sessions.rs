@@ -144,7 +144,10 @@ async fn start_up_errors_say_what_to_do(version: KafkaVersion) -> Result<()> {
     assert!(nobody.to_string().contains("refused"), "{nobody}");
 
     let kafka = connect(cluster.bootstrap()).await;
-    assert!(kafka.to_string().contains("not as ZooKeeper"), "{kafka}");
+    assert!(
+        kafka.to_string().contains("not answer as ZooKeeper"),
+        "{kafka}"
+    );
 
     let unnamed = connect("no-such-host.invalid:2181".to_owned()).await;
     assert!(matches!(unnamed, Error::CannotConnect { .. }), "{unnamed}");
