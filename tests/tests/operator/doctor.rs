@@ -10,7 +10,6 @@ use serde_json::Value;
 use crate::program::{consumer, ends};
 use crate::{PATIENCE, on_both_versions, on_embedded};
 
-// But for forbidden nodes: the embedded ZooKeeper refuses nobody.
 on_embedded!(
     a_healthy_group_is_found_healthy,
     poisoning_members_are_named,
@@ -19,6 +18,7 @@ on_embedded!(
     offsets_outside_of_the_log_are_named,
     stores_that_disagree_are_named,
     a_missing_topic_is_named,
+    forbidden_nodes_are_named,
     growing_lag_is_explained,
 );
 on_both_versions!(
