@@ -53,7 +53,7 @@ pub struct SetAcl {
     pub path: String,
     /// Who may do what with it from now on.
     pub acl: Vec<Acl>,
-    /// The version that its list must have ([`Stat::aversion`](crate::Stat::aversion)), or [`ANY_VERSION`].
+    /// The version that its list must have ([`Stat::aversion`](crate::Stat::aversion)), or [`ANY_VERSION`](super::ANY_VERSION).
     pub version: i32,
 }
 
