@@ -124,6 +124,7 @@ impl Divvy {
             .wait_for(within, &format!("the event {name}"), |text| {
                 let line = Line {
                     at,
+                    since: at,
                     bytes: text.as_bytes().to_vec(),
                 };
                 Event::parse(&line).is_some_and(|event| accept(&event))

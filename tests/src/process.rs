@@ -1,16 +1,21 @@
 //! Child processes whose output is kept, line by line, with the time of its arrival.
 
 use std::borrow::Cow;
-use std::io::{BufRead, BufReader, Read, Write as _};
+use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::os::fd::AsFd;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{wait_some, warden};
+
+/// How often it is seen that there is nothing to read, in nanoseconds.
+const REST: i64 = 5_000_000;
 
 /// A child that dies with this process at the latest, and with this value if not before.
 #[derive(Debug)]
@@ -232,6 +237,9 @@ impl Process {
 pub struct Line {
     /// When its last byte was read.
     pub at: Instant,
+    /// When there was nothing left to read before it: it was written after that. On a machine that is busy, a line may be read
+    /// long after it was written.
+    pub since: Instant,
     /// Its bytes, without the line feed.
     pub bytes: Vec<u8>,
 }
@@ -266,7 +274,7 @@ struct State {
 }
 
 impl Captured {
-    fn start(pipe: impl Read + Send + 'static, held: bool) -> Captured {
+    fn start(pipe: impl Read + AsFd + Send + 'static, held: bool) -> Captured {
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
                 held,
@@ -384,12 +392,16 @@ impl Captured {
 }
 
 impl Shared {
-    fn read(&self, mut pipe: impl BufRead) {
+    fn read(&self, mut pipe: BufReader<impl Read + AsFd>) {
+        let mut since = Instant::now();
         loop {
             drop(
                 self.released
                     .wait_while(lock(&self.state), |state| state.held),
             );
+            if pipe.buffer().is_empty() {
+                wait_for_more(pipe.get_ref(), &mut since);
+            }
             let mut bytes = Vec::new();
             // An error ends the output just as its end does: there is no line feed.
             let _ = pipe.read_until(b'\n', &mut bytes);
@@ -398,13 +410,31 @@ impl Shared {
             self.arrived.notify_all();
             if bytes.last() == Some(&b'\n') {
                 bytes.pop();
-                state.lines.push(Line { at, bytes });
+                state.lines.push(Line { at, since, bytes });
             } else {
                 state.partial = bytes;
                 state.ended = true;
                 return;
             }
         }
+    }
+}
+
+/// Waits until there is something to read, or the end. `since` is when there was nothing for the last time.
+fn wait_for_more(pipe: &impl AsFd, since: &mut Instant) {
+    let mut rest = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    loop {
+        let looked = Instant::now();
+        let mut pipes = [PollFd::new(pipe, PollFlags::IN)];
+        match poll(&mut pipes, Some(&rest)) {
+            // It was still empty when the rest was over.
+            Ok(0) => *since = looked,
+            _ => return,
+        }
+        rest.tv_nsec = REST;
     }
 }
 

@@ -1,8 +1,10 @@
 use super::*;
 
 fn parse(text: &str) -> Option<Event> {
+    let now = Instant::now();
     Event::parse(&Line {
-        at: Instant::now(),
+        at: now,
+        since: now,
         bytes: text.as_bytes().to_vec(),
     })
 }

@@ -1,11 +1,14 @@
 //! What the members of a group have printed, held against what was acknowledged.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use crate::{Acknowledged, Line};
 use anyhow::{Context as _, Result, ensure};
+
+#[cfg(test)]
+mod tests;
 
 /// What `--format` makes of a message, so that [`Printed::parse`] can read it.
 pub const FORMAT: &str = "%t %p %o %s\\n";
@@ -20,6 +23,8 @@ pub struct Printed {
     pub member: usize,
     /// When its line was read.
     pub at: Instant,
+    /// It was written after that.
+    pub since: Instant,
     /// Where the message is from.
     pub partition: Partition,
     /// Its place there.
@@ -44,6 +49,7 @@ impl Printed {
             Ok(Printed {
                 member,
                 at: line.at,
+                since: line.since,
                 partition: (topic.to_owned(), partition.parse()?),
                 offset: offset.parse()?,
                 number: number.parse()?,
@@ -129,21 +135,35 @@ impl Output {
             .collect()
     }
 
-    /// Two lines of a partition in the order in which they arrived, of which the second has not the larger offset.
+    /// Two lines of a partition that were certainly written in this order, of which the second has not the larger offset.
     pub fn disorder(&self) -> Option<[&Printed; 2]> {
         self.numbers.keys().find_map(|partition| {
-            let lines = self.in_arrival_order(partition);
-            let mut pairs = lines.windows(2);
-            let disorder = pairs.find(|pair| pair[0].offset >= pair[1].offset)?;
-            Some([disorder[0], disorder[1]])
+            let mut last: BTreeMap<usize, &Printed> = BTreeMap::new();
+            for line in self.of(partition) {
+                match last.insert(line.member, line) {
+                    Some(before) if before.offset >= line.offset => return Some([before, line]),
+                    _ => {}
+                }
+            }
+            let mut lines: Vec<&Printed> = self.of(partition).collect();
+            lines.sort_by_key(|line| std::cmp::Reverse(line.offset));
+            let mut earliest: Option<&Printed> = None;
+            for line in lines {
+                match earliest {
+                    Some(above) if above.at < line.since => return Some([above, line]),
+                    Some(above) if above.at <= line.at => {}
+                    _ => earliest = Some(line),
+                }
+            }
+            None
         })
     }
 
-    /// How often each partition went from one member's hands to another's, judged by the order in which the lines arrived. Two
-    /// members that print a partition at the same time make more of these than there were moves.
+    /// How often each partition went from one member's hands to another's, in the order in which the lines may have been written
+    /// that makes it the seldomest. Two members that print a partition at the same time make more of these than there were moves.
     pub fn handovers(&self) -> BTreeMap<Partition, usize> {
         let handovers = self.numbers.keys().map(|partition| {
-            let lines = self.in_arrival_order(partition);
+            let lines = self.in_turns(partition);
             let pairs = lines.windows(2);
             let handovers = pairs.filter(|pair| pair[0].member != pair[1].member);
             (partition.clone(), handovers.count())
@@ -247,10 +267,27 @@ impl Output {
         &self.printed
     }
 
-    fn in_arrival_order(&self, partition: &Partition) -> Vec<&Printed> {
-        let mut lines: Vec<&Printed> = self.of(partition).collect();
-        lines.sort_by_key(|line| line.at);
-        lines
+    /// The lines of a partition in an order in which they may have been written: each member goes on for as long as no line of
+    /// another's is certainly older.
+    fn in_turns(&self, partition: &Partition) -> Vec<&Printed> {
+        let mut left: BTreeMap<usize, VecDeque<&Printed>> = BTreeMap::new();
+        for line in self.of(partition) {
+            left.entry(line.member).or_default().push_back(line);
+        }
+        let mut turns: Vec<&Printed> = Vec::new();
+        loop {
+            let heads = left.values().filter_map(VecDeque::front).copied();
+            let Some(first) = heads.min_by_key(|line| line.at) else {
+                return turns;
+            };
+            let goes_on = turns.last().and_then(|last| left[&last.member].front());
+            let next = goes_on.filter(|line| line.since <= first.at);
+            let next = *next.unwrap_or(&first);
+            turns.push(next);
+            if let Some(lines) = left.get_mut(&next.member) {
+                lines.pop_front();
+            }
+        }
     }
 
     fn of(&self, partition: &Partition) -> impl Iterator<Item = &Printed> {

@@ -35,8 +35,9 @@ fn what_a_stuck_member_did_not_write_comes_from_its_successor(version: KafkaVers
         producer.acknowledged().len() >= held_from + HELD
     })?;
     group.nothing_moved_since(&before)?;
-    group.kill(stuck)?;
+    // Before its death: its successor commits soon after that.
     let stored = group.offsets()?;
+    group.kill(stuck)?;
     let acknowledged_then = producer.acknowledged();
     for partition in group.owned_by(stuck, &before) {
         let written = group.output.offsets_of(stuck, &partition);
