@@ -8,20 +8,9 @@ use divvy_zookeeper::{Acl, Auth, Config, ZooKeeper};
 use serde_json::Value;
 
 use crate::program::{consumer, ends};
-use crate::{PATIENCE, on_both_versions, on_embedded};
+use crate::{PATIENCE, on_every_version};
 
-on_embedded!(
-    a_healthy_group_is_found_healthy,
-    poisoning_members_are_named,
-    stale_owners_are_named,
-    orphans_are_named,
-    offsets_outside_of_the_log_are_named,
-    stores_that_disagree_are_named,
-    a_missing_topic_is_named,
-    forbidden_nodes_are_named,
-    growing_lag_is_explained,
-);
-on_both_versions!(
+on_every_version!(
     a_healthy_group_is_found_healthy,
     poisoning_members_are_named,
     stale_owners_are_named,

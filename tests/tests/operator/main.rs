@@ -15,10 +15,7 @@ mod settings;
 
 use std::time::Duration;
 
-pub(crate) use divvy_tests::{
-    on_shared_both_versions as on_both_versions, on_shared_embedded as on_embedded,
-    on_shared_every_version as on_every_version,
-};
+pub(crate) use divvy_tests::on_shared_every_version as on_every_version;
 
 /// How long something may take that is waited for and not measured.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
