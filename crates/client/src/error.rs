@@ -99,7 +99,9 @@ pub enum Error {
         why: String,
     },
     /// A topic does not exist.
-    #[error("topic `{topic}` does not exist; create it first, or check its name and which cluster this is")]
+    #[error(
+        "topic `{topic}` does not exist; create it first, or check its name and which cluster this is"
+    )]
     UnknownTopic {
         /// Its name.
         topic: String,
