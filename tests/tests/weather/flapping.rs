@@ -7,7 +7,7 @@ use divvy_tests::{Cluster, Group, KafkaVersion, on_every_version, wait_for};
 
 on_every_version!(a_flapping_registration_is_no_rebalance);
 
-const FLAPS: u32 = 30;
+const FLAPS: usize = 30;
 /// How long the registration is gone, and how long it is there.
 const HALF: Duration = Duration::from_millis(50);
 /// What a member may make of it all. Brokers connect to one another, too, and to themselves: that is measured without members.
@@ -33,10 +33,15 @@ fn a_flapping_registration_is_no_rebalance(version: KafkaVersion) -> Result<()> 
     group.nothing_moved_since(&owners)?;
     group.nothing_is_lost(producers)?;
     group.printed_once_and_in_order()?;
-    let most = without + members.len() * CONNECTIONS_OF_A_MEMBER;
+    // A controller in Java connects to a broker that registers, and misses some of the times when it is busy.
+    let brokers_own = match version.is_embedded() {
+        true => without,
+        false => without.max(FLAPS),
+    };
+    let most = brokers_own + members.len() * CONNECTIONS_OF_A_MEMBER;
     ensure!(
         with <= most,
-        "{with} connections with members, {without} without"
+        "{with} connections with members, {without} without, for {FLAPS} registrations"
     );
     Ok(())
 }
@@ -52,15 +57,18 @@ fn flap(cluster: &Cluster, group: &Group<'_>) -> Result<usize> {
         .context("the broker is not registered")?;
     let before = proxy.accepted();
     let began = Instant::now();
-    for flap in 0..FLAPS {
+    let mut next = began;
+    for _ in 0..FLAPS {
         group.view.delete(PATH)?;
-        wait_until(began + HALF * (2 * flap + 1))?;
+        next += HALF;
+        wait_until(next)?;
         // As the broker's own node, it lives as long as a session: that of the view.
         group.view.put_ephemeral(PATH, &document)?;
-        wait_until(began + HALF * (2 * flap + 2))?;
+        next += HALF;
+        wait_until(next)?;
     }
     let took = began.elapsed();
-    ensure!(took < 2 * HALF * 2 * FLAPS, "that took {took:?}");
+    ensure!(took < 2 * (next - began), "that took {took:?}");
     // What it has set off comes to an end, which the broker shows by serving again.
     cluster.wait_until_in_sync()?;
     Ok(proxy.accepted() - before)
