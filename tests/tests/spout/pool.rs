@@ -59,6 +59,7 @@ fn nothing_is_lost_and_nothing_is_committed_before_its_time(version: KafkaVersio
     spouts.watch_until(1000, "messages to be finished after the last death")?;
     let acknowledged = producer.stop()?;
     spouts.watch_until_finished(&acknowledged)?;
+    spouts.watch_until_committed(&acknowledged)?;
     spouts.end_all()?;
 
     spouts.everything_is_committed(&acknowledged)?;
@@ -137,6 +138,19 @@ impl<'a> Spouts<'a> {
         })
     }
 
+    /// What the dead had finished and not committed, the living finish once more: a failing one is tried as often again.
+    fn watch_until_committed(&mut self, acknowledged: &[Acknowledged]) -> Result<()> {
+        let mut uncommitted = None;
+        let waited = wait_for(PATIENCE, "everything to be committed", || {
+            uncommitted = self.everything_is_committed(acknowledged).err();
+            uncommitted.is_none()
+        });
+        match uncommitted {
+            Some(uncommitted) => Err(uncommitted.context(self.stderr())),
+            None => waited,
+        }
+    }
+
     /// Looks again and again whether nothing is committed that is not finished, until there is what is waited for.
     fn watch(&mut self, what: &str, done: impl Fn(&Said) -> bool) -> Result<()> {
         let mut failure = None;
@@ -191,7 +205,7 @@ impl<'a> Spouts<'a> {
         ends.collect::<Vec<_>>().join("\n")
     }
 
-    /// Members that left in order have committed to the end.
+    /// The committed offsets are behind the last messages.
     fn everything_is_committed(&self, acknowledged: &[Acknowledged]) -> Result<()> {
         let committed = self.view.offsets(&self.group, &self.topic)?;
         for partition in 0..PARTITIONS {
