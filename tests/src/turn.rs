@@ -68,11 +68,17 @@ pub fn on_shared(version: KafkaVersion, test: fn(&Cluster) -> Result<()>) -> Res
     test(Cluster::shared(version)?)
 }
 
-/// Makes each function a test on one version, by its name in [`KafkaVersion`](crate::KafkaVersion), in a module of its own, run by
-/// [`in_turn`], [`at_any_time`], [`as_task`] or [`on_shared`].
+/// Makes each function a test on each of some versions, `[module = version, …]`, by their names in
+/// [`KafkaVersion`](crate::KafkaVersion), in a module for each, run by [`in_turn`], [`at_any_time`], [`as_task`] or [`on_shared`].
 #[macro_export]
 macro_rules! tests_on {
-    ($module:ident, $version:ident, $run:ident, $($test:ident),+) => {
+    ([$($module:ident = $version:ident),+], $run:ident, $($test:ident),+ $(,)?) => {
+        $crate::tests_on!(@each [$($module = $version),+] $run ($($test),+));
+    };
+    (@each [$($module:ident = $version:ident),+] $run:ident $tests:tt) => {
+        $($crate::tests_on!(@one $module $version $run $tests);)+
+    };
+    (@one $module:ident $version:ident $run:ident ($($test:ident),+)) => {
         mod $module {
             $(#[test]
             fn $test() -> anyhow::Result<()> {
@@ -87,7 +93,7 @@ macro_rules! tests_on {
 #[macro_export]
 macro_rules! on_embedded {
     ($($test:ident),+ $(,)?) => {
-        $crate::tests_on!(embedded, Embedded0_8_2, in_turn, $($test),+);
+        $crate::tests_on!([embedded = Embedded0_8_2], in_turn, $($test),+);
     };
 }
 
@@ -95,7 +101,7 @@ macro_rules! on_embedded {
 #[macro_export]
 macro_rules! on_kafka_0_8_2_2 {
     ($($test:ident),+ $(,)?) => {
-        $crate::tests_on!(kafka_0_8_2_2, V0_8_2_2, in_turn, $($test),+);
+        $crate::tests_on!([kafka_0_8_2_2 = V0_8_2_2], in_turn, $($test),+);
     };
 }
 
@@ -104,8 +110,7 @@ macro_rules! on_kafka_0_8_2_2 {
 #[macro_export]
 macro_rules! on_both_versions {
     ($($test:ident),+ $(,)?) => {
-        $crate::tests_on!(kafka_0_8_2_2, V0_8_2_2, in_turn, $($test),+);
-        $crate::tests_on!(kafka_0_9_0_1, V0_9_0_1, in_turn, $($test),+);
+        $crate::tests_on!([kafka_0_8_2_2 = V0_8_2_2, kafka_0_9_0_1 = V0_9_0_1], in_turn, $($test),+);
     };
 }
 
@@ -123,7 +128,7 @@ macro_rules! on_every_version {
 #[macro_export]
 macro_rules! on_shared_embedded {
     ($($test:ident),+ $(,)?) => {
-        $crate::tests_on!(embedded, Embedded0_8_2, on_shared, $($test),+);
+        $crate::tests_on!([embedded = Embedded0_8_2], on_shared, $($test),+);
     };
 }
 
@@ -131,8 +136,7 @@ macro_rules! on_shared_embedded {
 #[macro_export]
 macro_rules! on_shared_both_versions {
     ($($test:ident),+ $(,)?) => {
-        $crate::tests_on!(kafka_0_8_2_2, V0_8_2_2, on_shared, $($test),+);
-        $crate::tests_on!(kafka_0_9_0_1, V0_9_0_1, on_shared, $($test),+);
+        $crate::tests_on!([kafka_0_8_2_2 = V0_8_2_2, kafka_0_9_0_1 = V0_9_0_1], on_shared, $($test),+);
     };
 }
 

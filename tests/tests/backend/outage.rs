@@ -8,15 +8,7 @@ use crate::rdkafka;
 use crate::stage::{Stage, numbers};
 
 tests_on!(
-    embedded,
-    Embedded0_8_2,
-    as_task,
-    what_passes_by_itself_is_retried_and_touches_no_other_broker,
-    librdkafka_retries_what_passes_by_itself
-);
-tests_on!(
-    kafka_0_8_2_2,
-    V0_8_2_2,
+    [embedded = Embedded0_8_2, kafka_0_8_2_2 = V0_8_2_2],
     as_task,
     what_passes_by_itself_is_retried_and_touches_no_other_broker,
     librdkafka_retries_what_passes_by_itself

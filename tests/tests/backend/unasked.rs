@@ -7,14 +7,7 @@ use crate::native::native;
 use crate::stage::Stage as _;
 
 tests_on!(
-    embedded,
-    Embedded0_8_2,
-    as_task,
-    a_topic_that_was_asked_for_is_not_there
-);
-tests_on!(
-    kafka_0_8_2_2,
-    V0_8_2_2,
+    [embedded = Embedded0_8_2, kafka_0_8_2_2 = V0_8_2_2],
     as_task,
     a_topic_that_was_asked_for_is_not_there
 );

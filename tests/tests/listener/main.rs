@@ -16,17 +16,7 @@ use tokio::sync::broadcast;
 use tokio::time::{interval, timeout};
 
 tests_on!(
-    embedded,
-    Embedded0_8_2,
-    as_task,
-    a_listener_chooses_starts_and_commits_before_the_release,
-    what_a_listener_does_wrong_is_told_and_holds_nothing_up,
-    a_member_has_its_share_when_the_listener_knows,
-    a_listener_is_told_of_what_is_lost
-);
-tests_on!(
-    kafka_0_8_2_2,
-    V0_8_2_2,
+    [embedded = Embedded0_8_2, kafka_0_8_2_2 = V0_8_2_2],
     as_task,
     a_listener_chooses_starts_and_commits_before_the_release,
     what_a_listener_does_wrong_is_told_and_holds_nothing_up,

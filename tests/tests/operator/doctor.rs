@@ -335,20 +335,11 @@ mod struck {
     use super::struck_brokers_are_named;
 
     tests_on!(
-        embedded,
-        Embedded0_8_2,
-        at_any_time,
-        struck_brokers_are_named
-    );
-    tests_on!(
-        kafka_0_8_2_2,
-        V0_8_2_2,
-        at_any_time,
-        struck_brokers_are_named
-    );
-    tests_on!(
-        kafka_0_9_0_1,
-        V0_9_0_1,
+        [
+            embedded = Embedded0_8_2,
+            kafka_0_8_2_2 = V0_8_2_2,
+            kafka_0_9_0_1 = V0_9_0_1
+        ],
         at_any_time,
         struck_brokers_are_named
     );

@@ -16,14 +16,7 @@ use crate::PATIENCE;
 use crate::program::{json, of_kind};
 
 tests_on!(
-    kafka_0_8_2_2,
-    V0_8_2_2,
-    at_any_time,
-    growing_lag_names_its_reason
-);
-tests_on!(
-    embedded,
-    Embedded0_8_2,
+    [kafka_0_8_2_2 = V0_8_2_2, embedded = Embedded0_8_2],
     at_any_time,
     growing_lag_names_its_reason
 );

@@ -7,27 +7,17 @@ use divvy_tests::{Cluster, JavaConsumer, KafkaVersion, tests_on, unique};
 use super::*;
 
 tests_on!(
-    embedded,
-    Embedded0_8_2,
-    at_any_time,
-    java_reads_what_is_produced
-);
-tests_on!(
-    kafka_0_8_2_2,
-    V0_8_2_2,
-    at_any_time,
-    java_reads_what_is_produced
-);
-tests_on!(
-    kafka_0_9_0_1,
-    V0_9_0_1,
+    [
+        embedded = Embedded0_8_2,
+        kafka_0_8_2_2 = V0_8_2_2,
+        kafka_0_9_0_1 = V0_9_0_1
+    ],
     at_any_time,
     java_reads_what_is_produced
 );
 // The first line with record batches.
 tests_on!(
-    kafka_0_11_0_3,
-    V0_11_0_3,
+    [kafka_0_11_0_3 = V0_11_0_3],
     at_any_time,
     java_reads_what_is_produced
 );

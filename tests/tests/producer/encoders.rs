@@ -5,27 +5,23 @@ use divvy_tests::{Cluster, JavaRecord, KafkaVersion, Process, example, tests_on,
 use super::*;
 
 tests_on!(
-    embedded,
-    Embedded0_8_2,
+    [embedded = Embedded0_8_2],
     at_any_time,
     orders_in_json_and_messages_that_are_none,
     values_with_a_schema_id_and_messages_without_one
 );
 tests_on!(
-    kafka_0_8_2_2,
-    V0_8_2_2,
+    [kafka_0_8_2_2 = V0_8_2_2],
     at_any_time,
     orders_in_json_and_messages_that_are_none
 );
 tests_on!(
-    kafka_0_9_0_1,
-    V0_9_0_1,
+    [kafka_0_9_0_1 = V0_9_0_1],
     at_any_time,
     values_with_a_schema_id_and_messages_without_one
 );
 tests_on!(
-    kafka_0_11_0_3,
-    V0_11_0_3,
+    [kafka_0_11_0_3 = V0_11_0_3],
     at_any_time,
     orders_in_json_and_messages_that_are_none
 );

@@ -14,20 +14,11 @@ use divvy_tests::{
 use super::*;
 
 tests_on!(
-    embedded,
-    Embedded0_8_2,
-    at_any_time,
-    keys_lie_where_others_put_them
-);
-tests_on!(
-    kafka_0_8_2_2,
-    V0_8_2_2,
-    at_any_time,
-    keys_lie_where_others_put_them
-);
-tests_on!(
-    kafka_0_9_0_1,
-    V0_9_0_1,
+    [
+        embedded = Embedded0_8_2,
+        kafka_0_8_2_2 = V0_8_2_2,
+        kafka_0_9_0_1 = V0_9_0_1
+    ],
     at_any_time,
     keys_lie_where_others_put_them
 );

@@ -7,20 +7,11 @@ use divvy_tests::{Cluster, KafkaVersion, scale, tests_on, wait_for};
 use super::*;
 
 tests_on!(
-    embedded,
-    Embedded0_8_2,
-    at_any_time,
-    nothing_acknowledged_is_lost
-);
-tests_on!(
-    kafka_0_8_2_2,
-    V0_8_2_2,
-    at_any_time,
-    nothing_acknowledged_is_lost
-);
-tests_on!(
-    kafka_0_9_0_1,
-    V0_9_0_1,
+    [
+        embedded = Embedded0_8_2,
+        kafka_0_8_2_2 = V0_8_2_2,
+        kafka_0_9_0_1 = V0_9_0_1
+    ],
     at_any_time,
     nothing_acknowledged_is_lost
 );

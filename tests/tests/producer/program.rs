@@ -5,8 +5,7 @@ use divvy_tests::{Cluster, KafkaVersion, tests_on, unique};
 use super::*;
 
 tests_on!(
-    embedded,
-    Embedded0_8_2,
+    [embedded = Embedded0_8_2, kafka_0_8_2_2 = V0_8_2_2],
     at_any_time,
     a_line_is_reported_while_others_are_awaited_and_sigterm_ends_in_order,
     what_was_sent_is_delivered_after_sigterm,
@@ -15,24 +14,7 @@ tests_on!(
     an_unknown_topic_is_an_error_and_not_created
 );
 tests_on!(
-    kafka_0_8_2_2,
-    V0_8_2_2,
-    at_any_time,
-    a_line_is_reported_while_others_are_awaited_and_sigterm_ends_in_order,
-    what_was_sent_is_delivered_after_sigterm,
-    what_is_not_delivered_is_told_and_the_exit_code_is_1,
-    a_message_that_is_too_large_is_told_and_others_are_delivered,
-    an_unknown_topic_is_an_error_and_not_created
-);
-tests_on!(
-    kafka_0_9_0_1,
-    V0_9_0_1,
-    at_any_time,
-    an_unknown_topic_is_an_error_and_not_created
-);
-tests_on!(
-    kafka_0_11_0_3,
-    V0_11_0_3,
+    [kafka_0_9_0_1 = V0_9_0_1, kafka_0_11_0_3 = V0_11_0_3],
     at_any_time,
     an_unknown_topic_is_an_error_and_not_created
 );

@@ -11,20 +11,7 @@ use divvy_zookeeper::{
 use crate::{SOON, change, created, session, shared, zookeeper};
 
 tests_on!(
-    embedded,
-    Embedded0_8_2,
-    as_task,
-    operations_have_their_outcomes,
-    a_transaction_is_done_whole_or_not_at_all,
-    a_checked_delete_says_what_was_in_its_way,
-    an_ephemeral_node_is_ours_or_somebody_else_s,
-    brokers_and_topics_are_read_and_created,
-    an_acl_keeps_others_out,
-    a_chroot_is_the_root_of_everything
-);
-tests_on!(
-    kafka_0_8_2_2,
-    V0_8_2_2,
+    [embedded = Embedded0_8_2, kafka_0_8_2_2 = V0_8_2_2],
     as_task,
     operations_have_their_outcomes,
     a_transaction_is_done_whole_or_not_at_all,

@@ -10,8 +10,7 @@ use crate::{SESSION, SOON, change, config, created, session, shared, soon, state
 
 // But for the ensemble: the embedded cluster has one ZooKeeper server.
 tests_on!(
-    embedded,
-    Embedded0_8_2,
+    [embedded = Embedded0_8_2],
     as_task,
     a_session_that_has_begun_is_connected,
     closing_frees_ephemeral_nodes_at_once,
@@ -25,8 +24,7 @@ tests_on!(
     a_session_outlives_a_long_outage_of_all_servers
 );
 tests_on!(
-    kafka_0_8_2_2,
-    V0_8_2_2,
+    [kafka_0_8_2_2 = V0_8_2_2],
     as_task,
     a_session_that_has_begun_is_connected,
     closing_frees_ephemeral_nodes_at_once,

@@ -9,17 +9,7 @@ use divvy_zookeeper::{Change, ChangeKind, Config, State};
 use crate::{change, session, shared, soon, state, zookeeper};
 
 tests_on!(
-    embedded,
-    Embedded0_8_2,
-    as_task,
-    watches_report_each_kind_of_change_once,
-    abandoned_reads_cost_no_connection,
-    many_watches_of_all_kinds_outlive_their_connection,
-    a_slow_receiver_is_told_to_look_at_everything
-);
-tests_on!(
-    kafka_0_8_2_2,
-    V0_8_2_2,
+    [embedded = Embedded0_8_2, kafka_0_8_2_2 = V0_8_2_2],
     as_task,
     watches_report_each_kind_of_change_once,
     abandoned_reads_cost_no_connection,
